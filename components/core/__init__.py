@@ -1,0 +1,1 @@
+"""What every step shares and nothing else: no step imports another step."""

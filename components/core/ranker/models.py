@@ -1,0 +1,260 @@
+"""Rankers: a cross-encoder and a bi-encoder behind one protocol.
+
+Everything else (training, influence, dynamics) is built on `losses(batch) -> (n,)`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from assay.components.core.ranker.batches import TOKEN_BUDGET, Batch, Pairs
+from assay.components.core.ranker.encoder import mean_pool
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+DESCRIPTION = "ranker.json"
+MAX_LENGTH = 128
+"""Tokens of a row (cross-encoder) or of a text (bi-encoder); what is longer is cut by the tokenizer."""
+
+
+def device() -> torch.device:
+    """CUDA if there, else the processor: the same code on both."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast() -> AbstractContextManager:
+    """bfloat16 autocast where the processor has it (about 2x), else nothing."""
+    if torch.cuda.is_available():
+        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=torch.cuda.is_bf16_supported())
+    capable = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and _cpu_flag("avx512_bf16")
+    return torch.autocast("cpu", dtype=torch.bfloat16) if capable else nullcontext()
+
+
+def _cpu_flag(flag: str) -> bool:
+    try:
+        return flag in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+class Ranker(nn.Module):
+    """What scores (context, item) rows: the protocol of both shapes.
+
+    Attributes:
+        network: The module that adapters wrap; everything trainable is in it.
+        head: Name of the submodule of `network` that starts untrained. An adapter must train and save it
+            whole, or scores change after reload.
+        kind: `cross` or `bi`.
+    """
+
+    kind: str
+    head: str
+
+    def __init__(self, network: nn.Module, tokenizer, max_length: int = MAX_LENGTH):
+        super().__init__()
+        self.network = network
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+
+    def towers(self, contexts: Sequence[str], items: Sequence[str]) -> list[list[dict]]:
+        """Token ids of rows, one list a text tower. To be given by each shape."""
+        raise NotImplementedError
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Differentiable scores of a batch, (b,) float32; higher is more relevant."""
+        return self.network(*batch.inputs).float()
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Per-sample, unreduced, unweighted binary cross-entropy to the label in [0, 1]. Returns (b,)."""
+        return F.binary_cross_entropy_with_logits(self.logits(batch), batch.labels, reduction="none")
+
+    forward = losses
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    def tokenise(self, contexts: Sequence[str], items: Sequence[str], labels=None, weights=None) -> Pairs:
+        """Rows ready to be batched: texts tokenised once. `labels`, `weights`: (n,) or None."""
+        # Lengths differ on purpose here; `pad` fills each batch up to its own longest row.
+        return Pairs(self.towers(contexts, items), self.tokenizer.pad, labels, weights)
+
+    @torch.inference_mode()
+    def score(
+        self,
+        pairs: Pairs,
+        token_budget: int = TOKEN_BUDGET,
+        precision: Callable[[], AbstractContextManager] = nullcontext,
+        progress: Callable[[Iterator[Batch]], Iterator[Batch]] = iter,
+    ) -> np.ndarray:
+        """Scores of all rows without dropout, in the order of `pairs`. Returns (n,) float32."""
+        was_training = self.training
+        self.eval()
+        out = np.empty(len(pairs), dtype=np.float32)
+        for batch in progress(pairs.batches(token_budget)):
+            with precision():
+                out[batch.index.numpy()] = self.logits(batch.to(self.device)).cpu().numpy()
+        self.train(was_training)
+        return out
+
+    def save(self, folder: str | Path) -> None:
+        """Write safetensors, tokenizer and description into a folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._save_network(folder)
+        self.tokenizer.save_pretrained(folder)
+        description = {"kind": self.kind, "max_length": self.max_length}
+        (folder / DESCRIPTION).write_text(json.dumps(description) + "\n")
+
+    def _save_network(self, folder: Path) -> None:
+        raise NotImplementedError
+
+
+class CrossEncoder(Ranker):
+    """Both texts in one pass, one logit. Opens in sentence-transformers as `CrossEncoder(folder)`."""
+
+    kind = "cross"
+
+    def __init__(self, model: nn.Module, tokenizer, max_length: int = MAX_LENGTH):
+        super().__init__(_OneLogit(model), tokenizer, max_length)
+        # BERT-like heads are called `classifier`, decoder heads `score`.
+        self.head = next(name for name in ("classifier", "score") if hasattr(model, name))
+
+    def towers(self, contexts: Sequence[str], items: Sequence[str]) -> list[list[dict]]:
+        """One tower: context and item joined by the tokenizer's separator; the item is cut first."""
+        return [
+            _rows(self.tokenizer(list(contexts), list(items), truncation=True, max_length=self.max_length))
+        ]
+
+    def _save_network(self, folder: Path) -> None:
+        self.network.model.save_pretrained(folder)
+
+
+class BiEncoder(Ranker):
+    """Each text alone, mean pooling, scaled cosine. Opens in sentence-transformers."""
+
+    kind = "bi"
+    head = "head"
+
+    def __init__(self, encoder: nn.Module, tokenizer, max_length: int = MAX_LENGTH):
+        super().__init__(_ScaledCosine(encoder), tokenizer, max_length)
+
+    def towers(self, contexts: Sequence[str], items: Sequence[str]) -> list[list[dict]]:
+        """Two towers: contexts, items."""
+        cut = {"truncation": True, "max_length": self.max_length}
+        return [_rows(self.tokenizer(list(contexts), **cut)), _rows(self.tokenizer(list(items), **cut))]
+
+    def _save_network(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        self.network.encoder.save_pretrained(folder)
+        # Named so that neither transformers nor sentence-transformers takes it for model weights.
+        save_file(self.network.head.state_dict(), folder / "scaled_cosine.safetensors")
+        width = self.network.encoder.config.hidden_size
+        modules = [
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+        ]
+        pooling = {"word_embedding_dimension": width, "pooling_mode_mean_tokens": True}
+        (folder / "1_Pooling").mkdir(exist_ok=True)
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling) + "\n")
+        (folder / "modules.json").write_text(json.dumps(modules) + "\n")
+
+
+class _OneLogit(nn.Module):
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.model(**inputs).logits[:, 0]
+
+
+class _ScaledCosine(nn.Module):
+    """logit = scale * cosine + shift; the head starts so that cosine 0.5 is a coin toss."""
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(1, 1)
+        with torch.no_grad():
+            self.head.weight.fill_(10.0)
+            self.head.bias.fill_(-5.0)
+
+    def forward(self, contexts: dict[str, Tensor], items: dict[str, Tensor]) -> Tensor:
+        left, right = (
+            mean_pool(self.encoder(**tower).last_hidden_state, tower["attention_mask"])
+            for tower in (contexts, items)
+        )
+        return self.head(F.cosine_similarity(left, right).unsqueeze(1))[:, 0]
+
+
+def _rows(encoding) -> list[dict]:
+    names = list(encoding)
+    return [
+        dict(zip(names, values, strict=True)) for values in zip(*(encoding[n] for n in names), strict=True)
+    ]
+
+
+def new_ranker(kind: str, checkpoint: str | Path, seed: int, max_length: int = MAX_LENGTH) -> Ranker:
+    """A ranker over a pretrained encoder; what the checkpoint lacks (a head) is drawn by the seed.
+
+    Args:
+        kind: `cross` or `bi`.
+        checkpoint: A local folder.
+        seed: Of the head.
+        max_length: Tokens of a row or text.
+
+    Raises:
+        ValueError: The kind is neither.
+    """
+    torch.manual_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    if kind == "cross":
+        # In a checkpoint with a head of another width, the head is new; a ranker's own is kept.
+        model = AutoModelForSequenceClassification.from_pretrained(
+            checkpoint, num_labels=1, ignore_mismatched_sizes=True, dtype=torch.float32
+        )
+        return _padded(CrossEncoder(model, tokenizer, max_length), model)
+    if kind == "bi":
+        model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32)
+        return _padded(BiEncoder(model, tokenizer, max_length), model)
+    raise ValueError(f"ranker kind {kind!r}: choose cross or bi")
+
+
+def open_ranker(folder: str | Path) -> Ranker:
+    """Open a ranker that `Ranker.save` wrote, in evaluation mode, on the device at hand.
+
+    Raises:
+        FileNotFoundError: The folder has no description: it is an encoder, not a ranker.
+    """
+    folder = Path(folder)
+    description = json.loads((folder / DESCRIPTION).read_text())
+    ranker = new_ranker(description["kind"], folder, seed=0, max_length=description["max_length"])
+    if isinstance(ranker, BiEncoder):
+        from safetensors.torch import load_file
+
+        ranker.network.head.load_state_dict(load_file(folder / "scaled_cosine.safetensors"))
+    return ranker.eval().to(device())
+
+
+def checkpoint_kind(folder: str | Path) -> str | None:
+    """The kind of ranker a folder holds, or None where it holds a bare encoder."""
+    file = Path(folder) / DESCRIPTION
+    return json.loads(file.read_text())["kind"] if file.is_file() else None
+
+
+def _padded(ranker: Ranker, model: nn.Module) -> Ranker:
+    # Decoder checkpoints often name no pad token, and batches cannot be made without one.
+    if ranker.tokenizer.pad_token is None:
+        ranker.tokenizer.pad_token = ranker.tokenizer.eos_token
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = ranker.tokenizer.pad_token_id
+    return ranker

@@ -1,0 +1,176 @@
+"""The sample table: schema, content-hash ids, sharded parquet in and out, splits by group hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SCHEMA_VERSION = "1"
+BLOCK = 4096
+"""Rows of a fixed block in `sample_id` order: batches, folds and draws are functions of the block."""
+
+SPLITS = ("train", "validation", "test", "target")
+SPLIT_SALT = "assay-split-1"
+"""Fixed for ever: a later test set must never hold a group that today's champion trained on."""
+
+_TAG = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("task", _TAG, nullable=False),
+        pa.field("group_id", pa.string(), nullable=False),
+        pa.field("context", pa.string(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("item", pa.string(), nullable=False),
+        pa.field("label", pa.float32(), nullable=False),
+        # float, not int8: shops grade in halves, and a merged grade is a mean.
+        pa.field("grade", pa.float32()),
+        pa.field("weight", pa.float32(), nullable=False),
+        pa.field("position", pa.int16()),
+        pa.field("timestamp", pa.timestamp("us", tz="UTC")),
+        pa.field("segment", _TAG, nullable=False),
+        pa.field("source", _TAG, nullable=False),
+        pa.field("split", _TAG, nullable=False),
+        pa.field("features", pa.map_(pa.string(), pa.float32())),
+    ],
+    metadata={"assay.schema": SCHEMA_VERSION},
+)
+
+
+def sample_ids(
+    task: str,
+    group_ids: Sequence[str],
+    contexts: Sequence[str],
+    item_ids: Sequence[str],
+    items: Sequence[str],
+    label_source: str,
+) -> list[str]:
+    """Content hashes of rows: the same row has the same id on every machine.
+
+    Args:
+        task: One of the tasks.
+        group_ids: (n,) list each row is ranked in.
+        contexts: (n,) context texts.
+        item_ids: (n,) item ids.
+        items: (n,) item texts.
+        label_source: What the label is made of: `grade`, `click`.
+
+    Returns:
+        (n,) hex strings of blake2b-128.
+    """
+    ids = []
+    for row in zip(group_ids, contexts, item_ids, items, strict=True):
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (task, *row, label_source):
+            encoded = part.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(8, "little") + encoded)
+        ids.append(digest.hexdigest())
+    return ids
+
+
+def hash_unit(values: Sequence[str], salt: str) -> np.ndarray:
+    """Each string's place in [0, 1), by blake2b under a salt. Returns (n,) float64."""
+    key = salt.encode()
+    places = [
+        int.from_bytes(
+            hashlib.blake2b(v.encode("utf-8", "surrogatepass"), digest_size=8, key=key[:64]).digest(), "big"
+        )
+        for v in values
+    ]
+    return np.asarray([p / 2.0**64 for p in places], dtype=np.float64)
+
+
+def text_id(text: str) -> str:
+    """Hex blake2b-128 of a text: its key in the table of distinct texts."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def relevance(samples: pd.DataFrame) -> np.ndarray:
+    """How relevant each row is on the scale of `relevant_at`: its grade, else its label. (n,) float64."""
+    label = samples["label"].to_numpy(dtype=np.float64)
+    if "grade" not in samples:
+        return label
+    grade = samples["grade"].to_numpy(dtype=np.float64)
+    return np.where(np.isnan(grade), label, grade)
+
+
+def write_samples(frame: pd.DataFrame, folder: str | Path, shards: int = 1) -> list[Path]:
+    """Write samples in `sample_id` order as `part-00000.parquet ...`.
+
+    Args:
+        frame: One row a sample, the columns of `SCHEMA`; missing nullable columns are filled with null.
+        folder: Where the shards go; made if missing.
+        shards: How many at most; each is a whole number of blocks of 4,096 rows.
+
+    Returns:
+        The shard files, in order.
+
+    Raises:
+        ValueError: A `sample_id` occurs twice.
+    """
+    frame = frame.sort_values("sample_id", kind="stable").reset_index(drop=True)
+    if frame["sample_id"].duplicated().any():
+        raise ValueError("sample_id occurs twice: merge rows before writing samples")
+    for field in SCHEMA:
+        if field.name not in frame:
+            frame[field.name] = None
+    table = pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+    table = table.replace_schema_metadata(SCHEMA.metadata)
+    blocks = max(1, -(-len(frame) // BLOCK))
+    rows = -(-blocks // max(1, shards)) * BLOCK
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, start in enumerate(range(0, max(1, len(frame)), rows)):
+        file = folder / f"part-{number:05d}.parquet"
+        pq.write_table(table.slice(start, rows), file, row_group_size=BLOCK, compression="zstd")
+        files.append(file)
+    return files
+
+
+def shard_files(folder: str | Path) -> list[Path]:
+    """The shards of a sample table, in `sample_id` order.
+
+    Raises:
+        FileNotFoundError: The folder holds none.
+    """
+    files = sorted(Path(folder).glob("part-*.parquet"))
+    if not files:
+        raise FileNotFoundError(f"no part-*.parquet in {folder}: is it a sample table?")
+    return files
+
+
+def iter_samples(folder: str | Path, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+    """Samples block by block (at most 4,096 rows each), in `sample_id` order: memory stays constant."""
+    for file in shard_files(folder):
+        reader = pq.ParquetFile(file)
+        for group in range(reader.num_row_groups):
+            yield reader.read_row_group(group, columns=columns).to_pandas()
+
+
+def read_samples(
+    folder: str | Path, splits: Sequence[str] | None = None, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Samples of some splits in `sample_id` order, index 0..n-1.
+
+    Args:
+        folder: A sample table.
+        splits: Which splits; all if None.
+        columns: Which columns; all if None.
+
+    Raises:
+        ValueError: The table's schema version is not the one of this code.
+    """
+    found = (pq.read_schema(shard_files(folder)[0]).metadata or {}).get(b"assay.schema", b"none").decode()
+    if found != SCHEMA_VERSION:
+        raise ValueError(f"{folder}: sample schema {found}, this code reads {SCHEMA_VERSION}: ingest again")
+    filters = [("split", "in", list(splits))] if splits is not None else None
+    files = [str(f) for f in shard_files(folder)]
+    table = pq.read_table(files, columns=list(columns) if columns else None, filters=filters)
+    return table.to_pandas().reset_index(drop=True)

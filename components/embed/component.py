@@ -1,0 +1,30 @@
+"""Kubeflow face of `embed`."""
+
+from assay.components.core.images import component
+from kfp import dsl
+
+
+@component
+def embed(
+    samples: dsl.Input[dsl.Dataset],
+    texts: dsl.Input[dsl.Dataset],
+    vectors: dsl.Output[dsl.Dataset],
+    encoder: dsl.Output[dsl.Model],
+    model: str = "minilm",
+    seed: int = 0,
+):
+    """Encode each distinct text once and make the features of every sample.
+
+    Args:
+        samples: Sample table.
+        texts: Table of distinct texts.
+        vectors: Vectors of texts, features of samples.
+        encoder: The encoder that made them.
+        model: `minilm`, a folder, a hub id or a models:/ URI.
+        seed: Of the reductions.
+    """
+    from assay.components.embed.embed import embed as run
+
+    vectors.metadata.update(
+        {"texts": run(samples.path, texts.path, vectors.path, encoder.path, model, seed)["texts"]}
+    )

@@ -1,0 +1,62 @@
+"""Samples -> vectors: distinct texts once each, then the features of every sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from assay.components.core.checkpoints import resolve
+from assay.components.core.manifest import publishing, read_manifest
+from assay.components.core.progress import steps
+from assay.components.core.ranker import TextEncoder
+from assay.components.core.samples import read_samples
+from assay.components.embed.features import REDUCED, SIMILARITIES, interactions, similarities, standardised
+from assay.components.embed.texts import reduced, tfidf
+
+
+def embed(
+    samples_folder: str, texts_folder: str, vectors_folder: str, encoder_folder: str, model: str, seed: int
+) -> dict:
+    """Publish the vectors of texts and the features of samples, and the encoder that made them.
+
+    Args:
+        samples_folder: A sample table.
+        texts_folder: Holds `texts.parquet`.
+        vectors_folder: Gets `texts.npy` (texts, d) float32 in the order of `texts.parquet`; `features.npy`
+            (n, k) float32 in `sample_id` order, the first columns being `SIMILARITIES`, standardised;
+            `cosine.npy` (n,) float32, the encoder's own opinion of each row; `sample_ids.parquet`.
+        encoder_folder: Gets the encoder, safetensors.
+        model: What `resolve` opens.
+        seed: Of the reductions.
+
+    Returns:
+        Counts: texts, dimensions, features.
+    """
+    samples = read_samples(samples_folder, columns=["sample_id", "context", "item"])
+    texts = pd.read_parquet(Path(texts_folder) / "texts.parquet")["text"].tolist()
+    encoder = TextEncoder(resolve(model))
+    vectors = encoder.encode(texts, progress=lambda batches: steps(batches, "embed", unit="batch"))
+    row = {text: number for number, text in enumerate(texts)}
+    left = samples["context"].map(row).to_numpy()
+    right = samples["item"].map(row).to_numpy()
+    word, char = tfidf(texts, "word"), tfidf(texts, "char")
+    lengths = np.asarray([len(t) for t in texts], dtype=np.float64)
+    alike = similarities(vectors, word, char, reduced(char, REDUCED, seed), lengths, left, right)
+    features = np.hstack([standardised(alike), interactions(vectors, left, right, REDUCED, seed)])
+    with publishing(encoder_folder, model=model) as (folder, _):
+        encoder.save(folder)
+    about = {
+        "encoder_sha256": read_manifest(encoder_folder)["sha256"],
+        "samples_sha256": read_manifest(samples_folder)["sha256"],
+        "texts": len(texts),
+        "dimensions": int(vectors.shape[1]),
+        "features": int(features.shape[1]),
+        "similarities": list(SIMILARITIES),
+    }
+    with publishing(vectors_folder, seed=seed, model=model, **about) as (folder, _):
+        np.save(folder / "texts.npy", vectors)
+        np.save(folder / "features.npy", features)
+        np.save(folder / "cosine.npy", alike[:, 0])
+        samples[["sample_id"]].to_parquet(folder / "sample_ids.parquet", index=False)
+    return about

@@ -1,0 +1,55 @@
+"""Kubeflow face of `evaluate`."""
+
+from typing import Dict, List, NamedTuple
+
+from assay.components.core.images import component
+from kfp import dsl
+
+
+@component
+def evaluate(
+    samples: dsl.Input[dsl.Dataset],
+    vectors: dsl.Input[dsl.Dataset],
+    scores: dsl.Input[dsl.Dataset],
+    selection: dsl.Input[dsl.Dataset],
+    truth: dsl.Input[dsl.Dataset],
+    models: dsl.Input[List[dsl.Model]],
+    predictions: dsl.Output[dsl.Dataset],
+    evidence: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+    arms: List[str],
+    name: str,
+    gain: str = "exponential",
+    gates: Dict[str, float] = {},  # noqa: B006 - kfp copies defaults into the IR
+    champion: str = "",
+    seed: int = 0,
+) -> NamedTuple("Outputs", [("passed", bool), ("champion_version", str)]):
+    """Compare the arms with baselines and champion, judge them, and write the report.
+
+    Args:
+        samples: Sample table.
+        vectors: Vectors; their cosine is the baseline `base`.
+        scores: Scores.
+        selection: Rows of each arm.
+        truth: Labels before noise was planted.
+        models: One ranker an arm, in the order of `arms`.
+        predictions: A column of scores a model, on the test rows.
+        evidence: `evidence.json`.
+        report: One HTML file that needs no network.
+        arms: Names of the models.
+        name: Of the registered model whose champion is compared.
+        gain: `exponential` or `linear`.
+        gates: Bounds of the gate.
+        champion: State of the registry as the caller saw it; part of the cache key only.
+        seed: Of the bootstrap.
+    """
+    from assay.components.evaluate.evaluate import Inputs
+    from assay.components.evaluate.evaluate import evaluate as run
+    from assay.components.evaluate.gates import GateConfig
+
+    folders = {arm: model.path for arm, model in zip(arms, models, strict=True)}
+    inputs = Inputs(samples.path, vectors.path, scores.path, selection.path, truth.path, folders)
+    found = run(
+        inputs, predictions.path, evidence.path, report.path, name, gain, GateConfig(**gates), int(seed)
+    )
+    return (found["gate"]["passed"], found["champion_version"])

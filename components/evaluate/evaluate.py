@@ -1,0 +1,241 @@
+"""Rankers -> evidence: predictions, results, comparisons, the gate and the verdict, and the report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from assay.components.core import tracking
+from assay.components.core.manifest import cpu_seconds, publishing, read_manifest, sha256_of, write_json
+from assay.components.core.metrics import Lists, paired_bootstrap
+from assay.components.core.progress import say, steps
+from assay.components.core.ranker import open_ranker
+from assay.components.core.samples import read_samples, relevance
+from assay.components.evaluate.baselines import bm25, random_order
+from assay.components.evaluate.gates import GateConfig, gate, slices, verdict
+from assay.components.evaluate.report import write_report
+
+COMPARISONS = (
+    ("challenger", "control"),
+    ("challenger", "base"),
+    ("challenger", "full"),
+    ("challenger", "champion"),
+)
+NAMES = ("random", "lexical", "base", "control", "challenger", "full", "champion")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Folders that `evaluate` reads.
+
+    Attributes:
+        samples: Sample table.
+        vectors: What `embed` wrote.
+        scores: What `score` wrote.
+        selection: What `select` wrote.
+        truth: What `ingest` kept aside.
+        models: {arm: model folder of `finetune`}.
+    """
+
+    samples: str
+    vectors: str
+    scores: str
+    selection: str
+    truth: str
+    models: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in service, as it was when the run looked.
+
+    Attributes:
+        version: Its number; "" where there is none.
+        ranker: Its folder, or None.
+    """
+
+    version: str = ""
+    ranker: Path | None = None
+
+
+def find_champion(name: str) -> Champion:
+    """The champion of a registered model, fetched and checked."""
+    client = tracking.connect()
+    version = tracking.version_by_alias(client, name, tracking.CHAMPION)
+    if version is None:
+        return Champion()
+    return Champion(str(version.version), tracking.download_version(client, version)["ranker"])
+
+
+def predict(test: pd.DataFrame, inputs: Inputs, champion: Champion) -> tuple[pd.DataFrame, float]:
+    """Scores of every model on the test rows.
+
+    Returns:
+        sample_id, group_id, label, grade and a float64 column a model; and the challenger's CPU ms a row.
+    """
+    ids = pd.read_parquet(Path(inputs.vectors) / "sample_ids.parquet")["sample_id"]
+    cosine = pd.Series(np.load(Path(inputs.vectors) / "cosine.npy"), index=ids)
+    contexts, items = test["context"].tolist(), test["item"].tolist()
+    table = test[["sample_id", "group_id", "label"]].copy()
+    # What metrics are computed from, also where labels are clicks and there is no human grade.
+    table["grade"] = relevance(test)
+    table["random"] = random_order(test["sample_id"].tolist())
+    table["lexical"] = bm25(contexts, items)
+    table["base"] = cosine[test["sample_id"]].to_numpy(dtype=np.float64)
+    milliseconds = 0.0
+    folders = {arm: Path(folder) / "ranker" for arm, folder in inputs.models.items()}
+    if champion.ranker is not None:
+        folders["champion"] = champion.ranker
+    for name, folder in folders.items():
+        ranker = open_ranker(folder)
+        started = cpu_seconds()
+        pairs = ranker.tokenise(contexts, items)
+        scores = ranker.score(pairs, progress=lambda b, n=name: steps(b, f"evaluate {n}", "batch"))
+        table[name] = scores.astype(np.float64)
+        if name == "challenger":
+            milliseconds = 1000 * (cpu_seconds() - started) / len(test)
+    return table, milliseconds
+
+
+def noise_found(truth: pd.DataFrame, scores: pd.DataFrame, rate: float) -> dict | None:
+    """How well planted noise was found: AUROC of the noise score, precision and recall of drop or relabel."""
+    from sklearn.metrics import roc_auc_score
+
+    if not truth["flipped"].any() or truth["flipped"].all():
+        return None
+    rows = scores.merge(truth[["sample_id", "flipped"]], on="sample_id")
+    flipped = rows["flipped"].to_numpy()
+    flagged = rows["decision"].isin(["drop", "relabel"]).to_numpy()
+    hits = int((flagged & flipped).sum())
+    return {
+        "rate": rate,
+        "auroc": float(roc_auc_score(flipped, rows["noise"])),
+        "precision": hits / max(1, int(flagged.sum())),
+        "recall": hits / int(flipped.sum()),
+    }
+
+
+def costs(inputs: Inputs) -> dict[str, float | None]:
+    """CPU seconds of the selection path against training on everything, and of the proof, apart."""
+    manifests = {arm: read_manifest(folder) for arm, folder in inputs.models.items()}
+    scored = read_manifest(inputs.scores)
+    selection = (
+        read_manifest(inputs.vectors)["seconds"]
+        + scored["seconds"]
+        + scored["warm_up_seconds"]
+        + read_manifest(inputs.selection)["seconds"]
+    )
+    challenger = manifests["challenger"]["seconds"]
+    full = manifests["full"]["seconds"] if "full" in manifests else None
+    return {
+        "selection_seconds": round(selection, 1),
+        "challenger_seconds": round(challenger, 1),
+        "full_seconds": round(full, 1) if full else None,
+        "ratio": round((selection + challenger) / full, 3) if full else None,
+        "proof_seconds": round(sum(m["seconds"] for a, m in manifests.items() if a != "challenger"), 1),
+    }
+
+
+def evaluate(
+    inputs: Inputs,
+    predictions_folder: str,
+    evidence_folder: str,
+    report_file: str,
+    name: str,
+    gain: str = "exponential",
+    gates: GateConfig | None = None,
+    seed: int = 0,
+) -> dict:
+    """Compare the arms, judge, and publish predictions, evidence and report.
+
+    Args:
+        inputs: What to read.
+        predictions_folder: Gets `predictions.parquet`; every figure in `results` can be recomputed from it.
+        evidence_folder: Gets `evidence.json`.
+        report_file: The HTML report.
+        name: Of the registered model whose champion is compared.
+        gain: A name of `GAINS`.
+        gates: Bounds of the gate.
+        seed: Of the bootstrap.
+
+    Returns:
+        The evidence.
+    """
+    started = time.perf_counter()
+    facts = read_manifest(inputs.samples)
+    test = read_samples(inputs.samples, ["test"])
+    champion = find_champion(name)
+    table, milliseconds = predict(test, inputs, champion)
+    lists = Lists(
+        table["group_id"].to_numpy(dtype=str),
+        table["grade"].to_numpy(dtype=np.float64),
+        table["sample_id"].to_numpy(dtype=str),
+        facts["relevant_at"],
+        gain,
+    )
+    metric = facts["metric"]
+    say("evaluate", f"{metric}, {len(lists.ranked())} lists, {lists.skipped()} left out")
+    manifests = {arm: read_manifest(folder) for arm, folder in inputs.models.items()}
+    results: dict[str, dict | None] = {}
+    for model in NAMES:
+        if model not in table:
+            results[model] = None
+            continue
+        trained = manifests.get(model, {})
+        results[model] = lists.results(table[model].to_numpy(), metric) | {
+            "train_rows": trained.get("train_rows", 0),
+            "train_steps": trained.get("train_steps", 0),
+        }
+    comparisons = {
+        f"{one}-{two}": paired_bootstrap(lists, table[one].to_numpy(), table[two].to_numpy(), metric, seed)
+        if one in table and two in table
+        else None
+        for one, two in COMPARISONS
+    }
+    against = "champion" if champion.version else "base"
+    challenger = table["challenger"].to_numpy()
+    by_slice = slices(
+        lists, test["segment"].to_numpy(dtype=str), challenger, table[against].to_numpy(), metric
+    )
+    weights = sum(
+        f.stat().st_size for f in (Path(inputs.models["challenger"]) / "ranker").glob("*.safetensors")
+    )
+    judged = gate(
+        gates or GateConfig(), against, comparisons[f"challenger-{against}"], by_slice, challenger, lists.relevant,
+        milliseconds, weights / 1e6,
+    )  # fmt: skip
+    scores = pd.read_parquet(Path(inputs.scores) / "scores.parquet")
+    selection = read_manifest(inputs.selection)
+    evidence = {
+        "metric": metric,
+        "gain": gain,
+        "groups": {"test": int(test["group_id"].nunique()), "skipped": lists.skipped()},
+        "budget": selection["budget"],
+        "selected": selection["selected"],
+        "results": results,
+        "comparisons": comparisons,
+        "verdict": verdict(comparisons["challenger-control"]),
+        "noise": noise_found(pd.read_parquet(Path(inputs.truth) / "truth.parquet"), scores, facts["noise"]),
+        "cost": costs(inputs),
+        "gate": judged,
+        "slices": by_slice,
+        "champion_version": champion.version,
+        "challenger_sha256": sha256_of(Path(inputs.models["challenger"]) / "ranker"),
+        "resampled": "over test lists, not over retraining",
+    }
+    with publishing(predictions_folder, samples_sha256=facts["sha256"]) as (folder, _):
+        table.to_parquet(folder / "predictions.parquet", index=False)
+    write_report(
+        Path(report_file), evidence, facts, scores, _selected(inputs), read_samples(inputs.samples, ["train"])
+    )
+    with publishing(evidence_folder, samples_sha256=facts["sha256"], seed=seed) as (folder, _):
+        write_json(folder / "evidence.json", evidence)
+    say("evaluate", f"{evidence['verdict']} in {time.perf_counter() - started:.0f} s")
+    return evidence
+
+
+def _selected(inputs: Inputs) -> pd.DataFrame:
+    return pd.read_parquet(Path(inputs.selection) / "selection.parquet")

@@ -1,0 +1,101 @@
+"""Pictures of the report, as inline SVG."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
+
+GOLD, SLATE, ROSE, PALE = "#b8860b", "#43546a", "#b0413e", "#c9d1da"
+_STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": SLATE,
+    "svg.fonttype": "none",
+    # A fixed salt and no date: the same evidence draws the same bytes.
+    "svg.hashsalt": "assay",
+}
+
+
+def _svg(figure) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(figure)
+    text = stream.getvalue()
+    return text[text.index("<svg") :]
+
+
+def results_bars(results: dict, metric: str) -> str:
+    """A bar a model, the challenger in gold."""
+    names = [name for name, values in results.items() if values]
+    with plt.rc_context(_STYLE):
+        figure, axis = plt.subplots(figsize=(5.2, 0.34 * len(names) + 0.6))
+        values = [results[name][metric] for name in names]
+        colours = [GOLD if name == "challenger" else PALE if n < 3 else SLATE for n, name in enumerate(names)]
+        axis.barh(names, values, color=colours)
+        for row, value in enumerate(values):
+            axis.text(value, row, f" {value:.3f}", va="center")
+        axis.invert_yaxis()
+        axis.set_xlim(0, max(1.0, max(values) * 1.08))
+        axis.set_xlabel(metric)
+        return _svg(figure)
+
+
+def intervals(comparisons: dict) -> str:
+    """Differences with their 95 % intervals; what crosses 0 shows nothing."""
+    shown = {name: c for name, c in comparisons.items() if c}
+    with plt.rc_context(_STYLE):
+        figure, axis = plt.subplots(figsize=(5.2, 0.4 * len(shown) + 0.7))
+        for row, c in enumerate(shown.values()):
+            colour = GOLD if c["low"] > 0 else ROSE if c["high"] < 0 else SLATE
+            axis.plot([c["low"], c["high"]], [row, row], color=colour, linewidth=2.5, solid_capstyle="round")
+            axis.plot(c["difference"], row, "o", color=colour)
+        axis.axvline(0, color=SLATE, linewidth=0.8)
+        axis.set_yticks(range(len(shown)), [name.replace("-", " - ") for name in shown])
+        axis.set_ylim(len(shown) - 0.5, -0.5)
+        axis.set_xlabel("difference, 95 % interval over test lists")
+        return _svg(figure)
+
+
+def importance_histogram(scores: pd.DataFrame, taken: set[str]) -> str:
+    """How importance is spread over chosen rows, rows left out, and rows that look mislabelled."""
+    chosen = scores["sample_id"].isin(taken)
+    wrong = scores["decision"] != "keep"
+    parts = {"chosen": chosen, "left out": ~chosen & ~wrong, "looks mislabelled": ~chosen & wrong}
+    with plt.rc_context(_STYLE):
+        figure, axis = plt.subplots(figsize=(5.2, 2.4))
+        axis.hist(
+            [scores.loc[mask, "importance"] for mask in parts.values()],
+            bins=np.linspace(0, 1, 31),
+            stacked=True,
+            color=[GOLD, PALE, ROSE],
+            label=[f"{name} ({int(mask.sum())})" for name, mask in parts.items()],
+        )
+        axis.legend(frameon=False)
+        axis.set_xlabel("importance")
+        axis.set_ylabel("rows")
+        return _svg(figure)
+
+
+def noise_histogram(scores: pd.DataFrame) -> str:
+    """How probable a wrong label is, by decision."""
+    with plt.rc_context(_STYLE):
+        figure, axis = plt.subplots(figsize=(5.2, 2.4))
+        decisions = [d for d in ("keep", "drop", "relabel") if (scores["decision"] == d).any()]
+        axis.hist(
+            [scores.loc[scores["decision"] == d, "noise"] for d in decisions],
+            bins=np.linspace(0, 1, 31),
+            stacked=True,
+            color=[{"keep": PALE, "drop": ROSE, "relabel": GOLD}[d] for d in decisions],
+            label=[f"{d} ({int((scores['decision'] == d).sum())})" for d in decisions],
+        )
+        axis.legend(frameon=False)
+        axis.set_xlabel("probability that the label is wrong")
+        axis.set_ylabel("rows")
+        return _svg(figure)

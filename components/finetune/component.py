@@ -1,0 +1,45 @@
+"""Kubeflow face of `finetune`."""
+
+from assay.components.core.images import component
+from kfp import dsl
+
+
+@component
+def finetune(
+    samples: dsl.Input[dsl.Dataset],
+    selection: dsl.Input[dsl.Dataset],
+    model: dsl.Output[dsl.Model],
+    arm: str,
+    base: str = "minilm",
+    ranker: str = "cross",
+    adapter: str = "lora",
+    epochs: int = 2,
+    batch_size: int = 16,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+):
+    """Train a ranker on the rows of one arm of a selection.
+
+    Args:
+        samples: Sample table; its validation split decides when to stop.
+        selection: Rows of each arm.
+        model: The merged ranker, safetensors, and the rows it saw.
+        arm: Which rows.
+        base: `minilm`, a folder, a hub id or a models:/ URI.
+        ranker: `cross` or `bi`.
+        adapter: How: `lora`.
+        epochs: Passes over the rows, at most.
+        batch_size: Rows a step.
+        learning_rate: At its peak.
+        seed: Of the head, the dropout and the order of rows.
+    """
+    from assay.components.finetune.finetune import FinetuneConfig
+    from assay.components.finetune.finetune import finetune as run
+
+    config = FinetuneConfig(
+        arm, base, ranker, adapter, int(epochs), int(batch_size), learning_rate, seed=int(seed)
+    )
+    figures = run(config, samples.path, selection.path, model.path)
+    model.metadata.update(
+        {"arm": arm, "train_rows": figures["train_rows"], "train_steps": figures["train_steps"]}
+    )

@@ -1,0 +1,190 @@
+"""Selection -> ranker: the one place where a ranker is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from assay.components.core.checkpoints import resolve
+from assay.components.core.manifest import publishing, read_manifest
+from assay.components.core.progress import say
+from assay.components.core.ranker import Ranker, new_ranker, open_ranker
+from assay.components.core.ranker.models import autocast, device
+from assay.components.core.samples import read_samples
+from assay.components.finetune.adapters import ADAPTERS, merge, wrap
+from assay.components.finetune.trainer import RankerTrainer, SayProgress
+from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments, set_seed
+from transformers.utils import logging as transformers_logging
+
+WORK = "ASSAY_WORK"
+"""Folder for checkpoints of training under way; a killed run goes on from there."""
+PROBE = 256
+"""Validation rows on which the reloaded model must give the same scores."""
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How a ranker is trained.
+
+    Attributes:
+        arm: Which rows of the selection.
+        model: What `resolve` opens.
+        ranker: `cross` or `bi`.
+        adapter: A name of `ADAPTERS`.
+        epochs: Passes over the rows, at most.
+        batch_size: Rows a step.
+        learning_rate: At its peak; linear warm-up over a tenth, then linear decay.
+        patience: Epochs without a lower validation loss before training stops.
+        max_length: Tokens of a row or text.
+        seed: Of the head, the dropout and the order of rows.
+    """
+
+    arm: str
+    model: str = "minilm"
+    ranker: str = "cross"
+    adapter: str = "lora"
+    epochs: int = 2
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    patience: int = 2
+    max_length: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.ranker not in ("cross", "bi"):
+            raise ValueError(f"ranker {self.ranker!r}: choose cross or bi")
+        if self.adapter not in ADAPTERS:
+            raise ValueError(f"adapter {self.adapter!r}: choose one of {', '.join(ADAPTERS)}")
+        for name in ("epochs", "batch_size", "patience", "max_length", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} {getattr(self, name)}: must be above 0")
+
+
+def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str, model_folder: str) -> dict:
+    """Train a ranker on the rows of one arm and publish it, merged, with the rows it saw.
+
+    Args:
+        config: How.
+        samples_folder: A sample table; its validation split decides when to stop.
+        selection_folder: What `select` wrote.
+        model_folder: Gets `ranker/` (safetensors) and `rows.parquet` (sample_id of every row trained on).
+
+    Returns:
+        The manifest's figures: train_rows, train_steps, history.
+
+    Raises:
+        ValueError: The arm has no rows.
+        RuntimeError: The reloaded ranker does not give identical scores.
+    """
+    selection = pd.read_parquet(Path(selection_folder) / "selection.parquet", columns=["sample_id", "arm"])
+    chosen = selection.loc[selection["arm"] == config.arm, "sample_id"]
+    if chosen.empty:
+        raise ValueError(f"arm {config.arm!r} has no rows; the selection has {sorted(set(selection['arm']))}")
+    samples = read_samples(samples_folder, ["train", "validation"])
+    train = samples[samples["sample_id"].isin(set(chosen)) & (samples["split"] == "train")]
+    validation = samples[samples["split"] == "validation"]
+    if len(train) != len(chosen):
+        raise ValueError(f"arm {config.arm!r}: {len(chosen) - len(train)} of its rows are not training rows")
+    checkpoint = resolve(config.model)
+    work = _work_folder(config, train, read_manifest(samples_folder)["sha256"])
+    ranker, trainer = _train(config, checkpoint, train, validation, work)
+    with publishing(model_folder, **asdict(config)) as (folder, manifest):
+        manifest["reload_difference"] = _publish_merged(ranker, validation, folder / "ranker")
+        train[["sample_id"]].to_parquet(folder / "rows.parquet", index=False)
+        manifest |= {
+            "train_rows": len(train),
+            "train_steps": int(trainer.state.global_step),
+            "history": [entry for entry in trainer.state.log_history if "eval_loss" in entry],
+        }
+    shutil.rmtree(work, ignore_errors=True)
+    return {key: manifest[key] for key in ("train_rows", "train_steps", "history")}
+
+
+def _train(config, checkpoint: Path, train: pd.DataFrame, validation: pd.DataFrame, work: Path):
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    set_seed(config.seed)
+    ranker = new_ranker(config.ranker, checkpoint, config.seed, config.max_length).to(device())
+    wrap(ranker, config.adapter)
+    say(f"finetune {config.arm}", f"{len(train)} rows, {config.epochs} epochs, {config.ranker}-encoder")
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=0.1,
+        weight_decay=0.01,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        bf16=not isinstance(autocast(), type(_no_autocast())),
+        seed=config.seed,
+        data_seed=config.seed,
+        dataloader_num_workers=0,
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=True,
+        logging_strategy="epoch",
+        use_cpu=device().type == "cpu",
+    )
+    trainer = RankerTrainer(
+        ranker,
+        _pairs(ranker, train),
+        _pairs(ranker, validation),
+        args=arguments,
+        callbacks=[EarlyStoppingCallback(config.patience), SayProgress(f"finetune {config.arm}")],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
+    return ranker, trainer
+
+
+def _no_autocast():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+def _pairs(ranker: Ranker, frame: pd.DataFrame):
+    columns = (frame[c].tolist() for c in ("context", "item"))
+    return ranker.tokenise(*columns, frame["label"].to_numpy(), frame["weight"].to_numpy())
+
+
+def _work_folder(config: FinetuneConfig, train: pd.DataFrame, samples_sha256: str) -> Path:
+    """Where checkpoints of exactly this training go, so that only the same training resumes from them."""
+    key = hashlib.sha256(json.dumps([asdict(config), samples_sha256]).encode())
+    key.update("".join(train["sample_id"]).encode())
+    root = os.environ.get(WORK)
+    folder = Path(root) / key.hexdigest()[:16] if root else Path(tempfile.mkdtemp(prefix="assay-finetune-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _publish_merged(ranker: Ranker, validation: pd.DataFrame, folder: Path) -> float:
+    """Merge, save, reload, and compare scores; returns the largest difference seen after the reload."""
+    probe = _pairs(ranker, validation.head(PROBE))
+    adapted = ranker.score(probe)
+    merge(ranker)
+    merged = ranker.score(probe)
+    ranker.save(folder)
+    reloaded = open_ranker(folder).score(probe)
+    difference = float(np.abs(reloaded - merged).max())
+    # One unit in the last place is what the memory alignment of two loads can change.
+    if difference > 1e-5 or not np.allclose(merged, adapted, atol=1e-3):
+        raise RuntimeError(
+            f"the reloaded ranker scores otherwise than the trained one (by {difference:.1e}; merging changed "
+            f"{np.abs(merged - adapted).max():.1e}): a layer was trained but not saved"
+        )
+    return difference

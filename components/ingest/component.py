@@ -1,0 +1,57 @@
+"""Kubeflow face of `ingest`."""
+
+from typing import Dict, List
+
+from assay.components.core.images import component
+from kfp import dsl
+
+
+@component
+def ingest(
+    samples: dsl.Output[dsl.Dataset],
+    texts: dsl.Output[dsl.Dataset],
+    truth: dsl.Output[dsl.Dataset],
+    data: str,
+    data_sha256: str = "",
+    code: str = "",
+    task: str = "search",
+    columns: Dict[str, List[str]] = {},  # noqa: B006 - kfp copies defaults into the IR
+    max_grade: float = 0.0,
+    relevant_at: float = 0.0,
+    split_column: str = "",
+    sample: int = 0,
+    test_sample: int = 0,
+    noise: float = 0.0,
+    drop_unlabelled: bool = False,
+    seed: int = 0,
+):
+    """Read a log, clean it, split it by group, and write samples.
+
+    Args:
+        samples: Sample table.
+        texts: Table of distinct texts.
+        truth: Labels before noise was planted; for `evaluate` alone.
+        data: The file.
+        data_sha256: Of the file; part of the cache key, and checked where given.
+        code: Hash of the installed code; part of the cache key.
+        task: The task.
+        columns: {role: columns}.
+        max_grade: Grade of label 1; 0 is the largest in the file.
+        relevant_at: Grade from which a row is relevant; 0 is half of max_grade.
+        split_column: Column that names each row's split.
+        sample: Rows at most of train, validation and target; 0 is all.
+        test_sample: Rows at most of test; 0 is all.
+        noise: Share of training labels to flip.
+        drop_unlabelled: Drop rows without a usable grade.
+        seed: Of the planted noise.
+    """
+    from assay.components.ingest.prepare import IngestConfig, ingest, unchanged
+
+    unchanged(data, data_sha256)
+    config = IngestConfig(
+        data, task, columns, max_grade, relevant_at, split_column, int(sample), int(test_sample), noise,
+        drop_unlabelled, int(seed),
+    )  # fmt: skip
+    samples.metadata.update(
+        {"rows": sum(ingest(config, samples.path, texts.path, truth.path)["samples"].values())}
+    )

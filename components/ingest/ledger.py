@@ -1,0 +1,64 @@
+"""The ledger: what was dropped or repaired, why, with examples; rows in = rows out + dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+EXAMPLES = 20
+
+
+@dataclass
+class Ledger:
+    """Counts by reason, in snake case.
+
+    Attributes:
+        rows_in: Rows of the file.
+        dropped: {reason: rows that did not become a sample}.
+        repaired: {reason: rows that did, changed}.
+        noted: {reason: rows that are as they were, but worth a look}.
+        examples: {reason: the first few of them}.
+    """
+
+    rows_in: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    repaired: dict[str, int] = field(default_factory=dict)
+    noted: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def _count(self, where: dict[str, int], reason: str, rows: int, examples: Sequence[Any]) -> None:
+        if rows:
+            where[reason] = where.get(reason, 0) + int(rows)
+            if len(examples):
+                kept = self.examples.setdefault(reason, [])
+                kept.extend(str(e) for e in examples[: EXAMPLES - len(kept)])
+
+    def drop(self, reason: str, rows: int, examples: Sequence[Any] = ()) -> None:
+        """Count dropped rows; nothing is counted for none."""
+        self._count(self.dropped, reason, rows, examples)
+
+    def repair(self, reason: str, rows: int, examples: Sequence[Any] = ()) -> None:
+        """Count repaired rows."""
+        self._count(self.repaired, reason, rows, examples)
+
+    def note(self, reason: str, rows: int, examples: Sequence[Any] = ()) -> None:
+        """Count rows worth a look."""
+        self._count(self.noted, reason, rows, examples)
+
+    def as_dict(self, rows_out: int) -> dict[str, Any]:
+        """The ledger as JSON; checks that it reconciles.
+
+        Raises:
+            AssertionError: Rows were lost without a reason, which is a defect of ours.
+        """
+        lost = self.rows_in - rows_out - sum(self.dropped.values())
+        assert lost == 0, f"{lost} rows of {self.rows_in} vanished without a reason: {self.dropped}"
+        return {
+            "rows_in": self.rows_in,
+            "rows_out": rows_out,
+            "dropped": self.dropped,
+            "repaired": self.repaired,
+            "noted": self.noted,
+            "examples": self.examples,
+        }

@@ -1,0 +1,101 @@
+"""Graded pairs: one row says how relevant an item is to a query."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from assay.components.core.errors import BadInput
+from assay.components.ingest.columns import as_text, text_of
+from assay.components.ingest.ledger import Ledger
+
+
+def read_pairs(
+    frame: pd.DataFrame,
+    columns: dict[str, list[str]],
+    ledger: Ledger,
+    max_grade: float | None = None,
+    split_column: str | None = None,
+    drop_unlabelled: bool = False,
+) -> tuple[pd.DataFrame, float]:
+    """Judgments out of a table of graded pairs.
+
+    Args:
+        frame: The file's table.
+        columns: A complete column map.
+        ledger: Where drops are counted.
+        max_grade: Grade of label 1; the largest in the file if None.
+        split_column: Column that names each row's split, if any.
+        drop_unlabelled: Drop rows with a negative, missing or unreadable grade rather than refuse the file.
+
+    Returns:
+        (judgments, max_grade): columns context, item, item_id, group_id, segment, grade, split (None where
+        the file does not say).
+
+    Raises:
+        BadInput: Grades that cannot be used; a split of another name.
+    """
+    name = columns["label"][0]
+    grade = pd.to_numeric(frame[name], errors="coerce").astype("float64")
+    usable = grade.notna() & np.isfinite(grade) & (grade >= 0)
+    if not usable.all():
+        bad = frame.loc[~usable, name]
+        examples = ", ".join(repr(v) for v in bad.drop_duplicates().head(3).tolist())
+        if not drop_unlabelled:
+            raise BadInput(
+                f"column {name!r}: {len(bad)} of {len(frame)} grades are negative, missing or not numbers "
+                f"(e.g. {examples}); mend them, or drop those rows with --drop-unlabelled"
+            )
+        ledger.drop("unlabelled", len(bad), [f"row {i}: {v!r}" for i, v in bad.head(20).items()])
+        frame, grade = frame[usable], grade[usable]
+    if frame.empty:
+        raise BadInput(f"column {name!r}: no row has a usable grade")
+    largest = float(grade.max())
+    if max_grade is not None and largest > max_grade:
+        over = int((grade > max_grade).sum())
+        raise BadInput(
+            f"column {name!r}: {over} grades above --max-grade {max_grade:g} (largest {largest:g})"
+        )
+    top = largest if max_grade is None else float(max_grade)
+    if top <= 0:
+        raise BadInput(f"column {name!r}: all {len(frame)} grades are 0; there is nothing to rank by")
+    item = text_of(frame, columns["item"])
+    judgments = pd.DataFrame(
+        {
+            "context": text_of(frame, columns["query"]),
+            "item": item,
+            "item_id": as_text(frame[columns["item_id"][0]]) if "item_id" in columns else item,
+            "group_id": as_text(frame[columns["group"][0]]),
+            "segment": as_text(frame[columns["segment"][0]]) if "segment" in columns else "all",
+            "grade": grade,
+            "split": _splits(frame, split_column),
+        }
+    )
+    return judgments.reset_index(drop=True), top
+
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "target": "target",
+}
+
+
+def _splits(frame: pd.DataFrame, column: str | None) -> pd.Series:
+    if column is None:
+        return pd.Series(None, index=frame.index, dtype=object)
+    if column not in frame:
+        raise BadInput(
+            f"--split-column {column}: not in the file; it has: {', '.join(map(str, frame.columns))}"
+        )
+    names = as_text(frame[column]).str.strip().str.lower()
+    unknown = sorted(set(names) - set(_SPLIT_NAMES))
+    if unknown:
+        raise BadInput(
+            f"--split-column {column}: unknown values {', '.join(map(repr, unknown[:5]))}; "
+            f"known: {', '.join(_SPLIT_NAMES)}"
+        )
+    return names.map(_SPLIT_NAMES)

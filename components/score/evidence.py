@@ -1,0 +1,149 @@
+"""What scores are computed from: rows, features, the target, and two warm-up rankers that cross-score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from assay.components.core.progress import steps
+from assay.components.core.ranker import Ranker, open_ranker
+from assay.components.core.samples import hash_unit, read_samples, relevance
+
+
+@dataclass
+class WarmUp:
+    """A ranker that was trained on a random share of the rows.
+
+    Attributes:
+        name: `a` or `b`.
+        seen: sample_id of the rows it trained on.
+        open: Opens the ranker.
+    """
+
+    name: str
+    seen: frozenset[str]
+    open: Callable[[], Ranker]
+
+
+@dataclass
+class Evidence:
+    """All that a score may look at. Rows are in `sample_id` order.
+
+    Attributes:
+        samples: (n,) training rows.
+        target: (t,) trusted rows.
+        features: (n, k) float32.
+        target_features: (t, k) float32.
+        warm_ups: Rankers, of which one scores each row it did not see.
+        relevant_at: Grade from which a row is relevant.
+        seed: Of random draws.
+        facts: What methods have to say about themselves; goes into the manifest.
+    """
+
+    samples: pd.DataFrame
+    target: pd.DataFrame
+    features: np.ndarray
+    target_features: np.ndarray
+    warm_ups: list[WarmUp]
+    relevant_at: float
+    seed: int
+    facts: dict = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """(n,) float64 in [0, 1], as given, wrong ones included."""
+        return self.samples["label"].to_numpy(dtype=np.float64)
+
+    @cached_property
+    def relevant(self) -> np.ndarray:
+        """(n,) bool: whether a row, as labelled, is relevant."""
+        return relevance(self.samples) >= self.relevant_at
+
+    @cached_property
+    def target_relevant(self) -> np.ndarray:
+        """(t,) bool."""
+        return relevance(self.target) >= self.relevant_at
+
+    @cached_property
+    def scorer(self) -> np.ndarray:
+        """(n,) which warm-up scores each row: the first that did not train on it.
+
+        Raises:
+            ValueError: A row was seen by all of them.
+        """
+        names = np.full(len(self.samples), "", dtype=object)
+        ids = self.samples["sample_id"].to_numpy()
+        for warm_up in reversed(self.warm_ups):
+            names[~np.isin(ids, list(warm_up.seen))] = warm_up.name
+        if (names == "").any():
+            raise ValueError(
+                f"{int((names == '').sum())} rows were seen by every warm-up ranker: shares must be disjoint"
+            )
+        return names
+
+    def scored_by(self, warm_up: WarmUp) -> np.ndarray:
+        """Numbers of the rows that a warm-up scores."""
+        return np.flatnonzero(self.scorer == warm_up.name)
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """(n,) float64: each row's logit under a ranker that did not train on it."""
+        out = np.empty(len(self.samples), dtype=np.float64)
+        for warm_up in self.warm_ups:
+            rows = self.scored_by(warm_up)
+            if not len(rows):
+                continue
+            ranker = warm_up.open()
+            pairs = rows_of(ranker, self.samples.iloc[rows])
+            out[rows] = ranker.score(
+                pairs, progress=lambda b, w=warm_up: steps(b, f"score, warm-up {w.name}", "batch")
+            )
+        return out
+
+    def random(self) -> np.ndarray:
+        """(n,) uniform draws, a function of each row's id and the seed."""
+        return hash_unit(self.samples["sample_id"].tolist(), f"assay-random-{self.seed}")
+
+
+def rows_of(ranker: Ranker, frame: pd.DataFrame):
+    """Rows tokenised for a ranker, with their labels."""
+    return ranker.tokenise(frame["context"].tolist(), frame["item"].tolist(), frame["label"].to_numpy())
+
+
+def read_evidence(
+    samples_folder: str, vectors_folder: str, warm_up_folders: dict[str, str], relevant_at: float, seed: int
+) -> Evidence:
+    """Evidence from what `ingest`, `embed` and the warm-ups wrote.
+
+    Raises:
+        ValueError: The vectors are of other samples.
+    """
+    samples = read_samples(samples_folder)
+    ids = pd.read_parquet(Path(vectors_folder) / "sample_ids.parquet")["sample_id"]
+    if not ids.equals(samples["sample_id"].astype(ids.dtype)):
+        raise ValueError(
+            f"{vectors_folder} holds vectors of other samples than {samples_folder}: embed again"
+        )
+    features = np.load(Path(vectors_folder) / "features.npy", mmap_mode="r")
+    train, target = (np.flatnonzero((samples["split"] == s).to_numpy()) for s in ("train", "target"))
+    warm_ups = [
+        WarmUp(
+            name,
+            frozenset(pd.read_parquet(Path(folder) / "rows.parquet")["sample_id"]),
+            lambda folder=folder: open_ranker(Path(folder) / "ranker"),
+        )
+        for name, folder in warm_up_folders.items()
+    ]
+    return Evidence(
+        samples.iloc[train].reset_index(drop=True),
+        samples.iloc[target].reset_index(drop=True),
+        np.asarray(features[train]),
+        np.asarray(features[target]),
+        warm_ups,
+        relevant_at,
+        seed,
+    )

@@ -1,0 +1,83 @@
+"""Samples, vectors, warm-up rankers -> one column a method, importance, decision and reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from assay.components.core.manifest import cpu_seconds, publishing, read_manifest
+from assay.components.core.progress import say
+from assay.components.score.combine import WEIGHTS, combine, decide
+from assay.components.score.evidence import Evidence, read_evidence
+from assay.components.score.methods import METHODS
+
+
+def compute(evidence: Evidence, methods: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Raw scores of the named methods, and the CPU seconds each took.
+
+    Raises:
+        ValueError: A method is unknown, or gave a number that is not finite.
+    """
+    unknown = sorted(set(methods) - set(METHODS))
+    if unknown:
+        raise ValueError(f"unknown methods {', '.join(unknown)}; known: {', '.join(METHODS)}")
+    scores, seconds = pd.DataFrame(index=range(len(evidence.samples))), {}
+    for name in methods:
+        started = cpu_seconds()
+        values = np.asarray(METHODS[name].compute(evidence), dtype=np.float64)
+        if values.shape != (len(evidence.samples),) or not np.isfinite(values).all():
+            raise ValueError(
+                f"method {name} gave {values.shape} values, {int((~np.isfinite(values)).sum())} not finite"
+            )
+        scores[name], seconds[name] = values, round(cpu_seconds() - started, 3)
+        say("score", f"{name}: {seconds[name]:.1f} CPU s")
+    return scores, seconds
+
+
+def score(
+    samples_folder: str,
+    vectors_folder: str,
+    warm_up_folders: dict[str, str],
+    scores_folder: str,
+    methods: list[str],
+    weights: dict[str, float] | None = None,
+    seed: int = 0,
+) -> dict:
+    """Score every training row and publish `scores.parquet`, in `sample_id` order.
+
+    Args:
+        samples_folder: A sample table.
+        vectors_folder: What `embed` wrote.
+        warm_up_folders: {name: model folder of `finetune`}; each row is scored by one that did not see it.
+        scores_folder: Gets `scores.parquet`: sample_id, group_id, item_id, importance, a column a method, noise,
+            decision, reason, explanation, scored_by.
+        methods: Names of `METHODS`.
+        weights: Of importance; `WEIGHTS` if None.
+        seed: Of random draws.
+
+    Returns:
+        Rows scored and rows by decision.
+    """
+    facts = read_manifest(samples_folder)
+    evidence = read_evidence(samples_folder, vectors_folder, warm_up_folders, facts["relevant_at"], seed)
+    scores, seconds = compute(evidence, methods)
+    strata = evidence.samples[["task", "label"]].assign(scorer=evidence.scorer)
+    weights = weights or WEIGHTS
+    combined = combine(scores, weights, strata)
+    decisions = decide(evidence.relevant, combined)
+    table = pd.concat(
+        [evidence.samples[["sample_id", "group_id", "item_id"]], combined[["importance"]], scores, combined[["noise"]],
+         decisions],
+        axis=1,
+    ).assign(scored_by=evidence.scorer)  # fmt: skip
+    counts = {str(k): int(v) for k, v in table["decision"].value_counts().items()}
+    about = {
+        "rows": len(table),
+        "decisions": counts,
+        "weights": weights,
+        "method_seconds": seconds,
+        "warm_up_seconds": sum(read_manifest(folder)["seconds"] for folder in warm_up_folders.values()),
+    }
+    with publishing(scores_folder, seed=seed, samples_sha256=facts["sha256"], **about) as (folder, manifest):
+        manifest["methods"] = evidence.facts
+        table.to_parquet(folder / "scores.parquet", index=False)
+    return {"rows": len(table), **counts}

@@ -1,0 +1,235 @@
+"""The command line: `assay run | compile | report | promote | rollback | serve | bundle | data`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from assay.components.core.errors import BadInput
+from assay.pipelines.config import RunConfig, load_config
+
+app = typer.Typer(
+    help="Find out which rows of a behaviour log are worth training a ranker on, and prove it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+Name = Annotated[str, typer.Option(help="Registered model.")]
+_NAME = "assay-search"
+
+
+def _option(field: str, *names: str, **more: Any) -> Any:
+    """An option that overrides a field of the configuration; its help and default are the field's."""
+    about = RunConfig.model_fields[field]
+    shown = "" if about.default in ("", 0, 0.0, False, {}, None) else f" [default: {about.default}]"
+    return typer.Option(
+        *(names or (f"--{field.replace('_', '-')}",)), help=f"{about.description}{shown}", **more
+    )
+
+
+@app.command()
+def run(
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of settings; options given here override it.")
+    ] = None,
+    data: Annotated[str | None, _option("data")] = None,
+    task: Annotated[str | None, _option("task")] = None,
+    columns: Annotated[str | None, _option("columns")] = None,
+    max_grade: Annotated[float | None, _option("max_grade")] = None,
+    relevant_at: Annotated[float | None, _option("relevant_at")] = None,
+    gain: Annotated[str | None, _option("gain")] = None,
+    split_column: Annotated[str | None, _option("split_column")] = None,
+    sample: Annotated[int | None, _option("sample")] = None,
+    test_sample: Annotated[int | None, _option("test_sample")] = None,
+    budget: Annotated[str | None, _option("budget")] = None,
+    noise: Annotated[float | None, _option("noise")] = None,
+    with_full: Annotated[bool | None, _option("with_full", "--with-full")] = None,
+    no_control: Annotated[
+        bool, typer.Option("--no-control", help="skip the proof; the verdict is `unproven`")
+    ] = False,
+    drop_unlabelled: Annotated[bool | None, _option("drop_unlabelled", "--drop-unlabelled")] = None,
+    ranker: Annotated[str | None, _option("ranker")] = None,
+    model: Annotated[str | None, _option("model")] = None,
+    name: Annotated[str | None, _option("name")] = None,
+    epochs: Annotated[int | None, _option("epochs")] = None,
+    learning_rate: Annotated[float | None, _option("learning_rate")] = None,
+    seed: Annotated[int | None, _option("seed")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run [default: runs/<hash of the run>].")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget the steps an earlier run finished there.")
+    ] = False,
+) -> None:
+    """From a log to a champion: score, select, fine-tune, prove, register, promote.
+
+    Without --data it runs on a simulated store. Started again after an interruption, it goes on from the last
+    finished step. The last line on stdout is the path of summary.json; progress goes to stderr.
+
+    Exit codes: 0 finished, also when the gate refuses; 1 failed; 2 bad input; 130 interrupted.
+
+    Example: assay run --data pairs.csv --columns query=q,item=title+brand,label=grade --budget 0.3
+    """
+    given = {
+        k: v
+        for k, v in locals().items()
+        if k not in ("config", "no_control", "out", "fresh") and v is not None
+    }
+    if no_control:
+        given["control"] = False
+    from assay.pipelines.launch import SUMMARY, claim, launch
+    from assay.pipelines.preflight import check
+
+    checked = check(load_config(config, given))
+    folder = out or Path("runs") / checked.run_hash
+    claim(folder, fresh)
+    for note in checked.notes:
+        print(note, file=sys.stderr)
+    code = launch(checked, folder)
+    if code == 0:
+        _show(folder)
+        print(folder / SUMMARY)
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(out: Annotated[Path, typer.Option(help="Folder of a finished run.")] = Path("runs/demo")) -> None:
+    """Show the results of a finished run, and where its report is."""
+    _show(out)
+
+
+@app.command("compile")
+def compile_(
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("pipelines/importance.yaml"),
+) -> None:
+    """Compile the pipeline to the YAML that Kubeflow runs."""
+    from assay.pipelines.compiled import compile_pipeline
+
+    compile_pipeline(out)
+    print(out)
+
+
+@app.command()
+def promote(
+    name: Name = _NAME,
+    version: Annotated[str | None, typer.Option(help="Which version [default: the challenger].")] = None,
+) -> None:
+    """Make a version champion, if its gate passed; refused otherwise, with the reason and exit code 1."""
+    from assay.components.core import tracking
+    from assay.components.promote.promote import promote_by_hand
+
+    client = tracking.connect()
+    outcome = promote_by_hand(client, name, version)
+    print(
+        f"{name} version {outcome['version']}: {'champion' if outcome['promoted'] else 'refused'} ({outcome['reason']})"
+    )
+    raise typer.Exit(0 if outcome["promoted"] else 1)
+
+
+@app.command()
+def rollback(name: Name = _NAME) -> None:
+    """Make the previous champion champion again."""
+    from assay.components.promote.promote import rollback as run_rollback
+
+    now, was = run_rollback(name)
+    print(f"{name}: version {now} is champion again, version {was} was")
+
+
+@app.command()
+def serve(
+    name: Name = _NAME,
+    version: Annotated[str | None, typer.Option(help="Which version [default: the champion].")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 3000,
+) -> None:
+    """Serve the champion: /rank, /score, /embed, /info, /livez, /readyz."""
+    from assay.serving.run import serve as run_serve
+
+    raise typer.Exit(run_serve(name, version, host, port))
+
+
+@app.command()
+def bundle(
+    image: Annotated[str, typer.Option(help="Image that the Deployment runs.")],
+    name: Name = _NAME,
+    version: Annotated[str | None, typer.Option(help="Which version [default: the champion].")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the overlay.")] = Path("manifests/overlays/champion"),
+) -> None:
+    """Write a kustomize overlay that pins image and model version."""
+    from assay.components.core import tracking
+    from assay.serving.overlay import write_overlay
+
+    found = tracking.find_version(tracking.connect(), name, version)
+    print(write_overlay(image, name, str(found.version), out))
+
+
+@app.command()
+def data(
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/store"),
+    queries: Annotated[int, typer.Option(help="Distinct queries; each has 20 judged items.")] = 450,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    label_noise: Annotated[float, typer.Option(help="Share of judgments to plant wrong grades in.")] = 0.0,
+) -> None:
+    """Write the simulated store: judgments, search events, sessions, reviews, ads, and the truth apart."""
+    from assay.examples.store import StoreConfig, simulate, write
+
+    try:
+        write(simulate(StoreConfig(queries=queries, seed=seed, label_noise=label_noise)), out)
+    except ValueError as error:
+        raise BadInput(f"assay data: {error}") from error
+    print(out)
+
+
+def _show(folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    file = folder / "summary.json"
+    if not file.is_file():
+        raise BadInput(f"{folder}: no summary.json, so no finished run; `assay run --out {folder}` makes one")
+    summary = json.loads(file.read_text())
+    metric = summary["metric"]
+    table = Table(title=f"{summary['verdict']}: challenger against control", title_justify="left")
+    for column in ("model", metric, "auc", "mrr", "rows", "steps", "challenger minus it [95 %]"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for model, values in summary["results"].items():
+        if not values:
+            continue
+        c = summary["comparisons"].get(f"challenger-{model}")
+        difference = f"{c['difference']:+.4f} [{c['low']:+.4f}, {c['high']:+.4f}]" if c else ""
+        trained = [str(values[k] or "") for k in ("train_rows", "train_steps")]
+        table.add_row(model, *(f"{values[k]:.4f}" for k in (metric, "auc", "mrr")), *trained, difference)
+    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 110)
+    console.print(table)
+    gate, noise, cost = summary["gate"], summary["noise"], summary["cost"]
+    console.print(f"gate {'passed' if gate['passed'] else 'refused'} against {gate['against']}")
+    if noise:
+        console.print(
+            f"planted noise {noise['rate']:.0%}: AUROC {noise['auroc']:.3f}, precision {noise['precision']:.2f}, "
+            f"recall {noise['recall']:.2f}"
+        )
+    ratio = f", {cost['ratio']:.2f} of training on all rows" if cost["ratio"] else ""
+    console.print(
+        f"CPU seconds: selection {cost['selection_seconds']:.0f}, challenger {cost['challenger_seconds']:.0f}{ratio}; "
+        f"proof {cost['proof_seconds']:.0f}; wall {summary['wall_seconds']:.0f} s"
+    )
+    model = summary["model"]
+    console.print(f"{model['name']} version {model['version']} is {model['alias']}")
+    console.print(f"report: {summary['files']['report']}", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point: a bad input is one clear line and exit code 2."""
+    try:
+        app()
+    except BadInput as error:
+        print(f"bad input: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

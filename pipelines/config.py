@@ -1,0 +1,146 @@
+"""The configuration of a run: one YAML file, every value overridable on the command line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from assay.components.core.checkpoints import ENCODER
+from assay.components.core.errors import BadInput
+from assay.components.ingest.columns import parse_columns
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2n", "margin", "loss")
+
+
+class Gates(BaseModel):
+    """Bounds of the gate; 0 means: not asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slice_floor: float = Field(0.0, ge=0, description="loss of the primary metric allowed in any slice")
+    max_ece: float = Field(0.0, ge=0, description="expected calibration error at most")
+    max_milliseconds: float = Field(0.0, ge=0, description="CPU milliseconds a row at most")
+    max_megabytes: float = Field(0.0, ge=0, description="megabytes of weights at most")
+
+
+class RunConfig(BaseModel):
+    """What `assay run` does. Zero and "" mean: not given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: str = Field("", description="csv, tsv, jsonl or parquet file; the simulated store if not given")
+    task: Literal["search"] = Field("search", description="the task")
+    columns: dict[str, list[str]] = Field(
+        {}, description="role=column,...; roles: query item label group item_id segment"
+    )
+    max_grade: float = Field(0.0, ge=0, description="grade of label 1; the largest in the file if not given")
+    relevant_at: float = Field(
+        0.0, ge=0, description="grade from which a row is relevant; half of max-grade if not given"
+    )
+    gain: Literal["linear", "exponential"] = Field("exponential", description="gain of a grade in nDCG")
+    split_column: str = Field("", description="column that names each row's split")
+    sample: int = Field(0, ge=0, description="rows at most of train, validation and target together")
+    test_sample: int = Field(0, ge=0, description="rows at most of test")
+    budget: str = Field("0.3", description="a fraction of the training rows, or a count")
+    noise: float = Field(
+        0.0, ge=0, lt=1, description="share of training labels to flip, to measure how well they are found"
+    )
+    with_full: bool = Field(False, description="also train on all training rows")
+    control: bool = Field(
+        True, description="train on a random selection of the same size; without it the verdict is unproven"
+    )
+    drop_unlabelled: bool = Field(
+        False, description="drop rows without a usable grade rather than refuse the file"
+    )
+    ranker: Literal["cross", "bi"] = Field("cross", description="cross-encoder or bi-encoder")
+    model: str = Field(
+        ENCODER, description="what is fine-tuned: minilm, a folder, a hub id or models:/NAME@ALIAS"
+    )
+    encoder: str = Field(ENCODER, description="what makes the vectors and the baseline `base`")
+    adapter: Literal["lora"] = Field("lora", description="how it is fine-tuned")
+    epochs: int = Field(2, ge=1, description="passes over the rows, at most")
+    batch_size: int = Field(16, ge=1, description="rows a step")
+    learning_rate: float = Field(1e-3, gt=0, description="at its peak")
+    warm_up_share: float = Field(
+        0.1, gt=0, le=0.5, description="share of the training rows a warm-up ranker sees"
+    )
+    methods: list[str] = Field(list(METHODS), description="scores to compute")
+    weights: dict[str, float] = Field({}, description="weight of each method in importance; default if empty")
+    gates: Gates = Field(Gates(), description="bounds of the gate")
+    name: str = Field("", description="registered model; assay-<task> if not given")
+    seed: int = Field(0, ge=0, description="of noise, shares, control and training; never of the splits")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _columns(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return parse_columns(value)
+        return {role: [names] if isinstance(names, str) else names for role, names in (value or {}).items()}
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _budget(cls, value: Any) -> str:
+        return str(value)
+
+    @property
+    def registered_name(self) -> str:
+        """Name of the registered model."""
+        return self.name or f"assay-{self.task}"
+
+    @property
+    def arms(self) -> list[str]:
+        """Rankers to train, the challenger first."""
+        return ["challenger", *(["control"] if self.control else []), *(["full"] if self.with_full else [])]
+
+    def run_hash(self, data_sha256: str, code: str) -> str:
+        """What the run is a function of: config, data, code. 16 hex digits."""
+        about = [self.model_dump(mode="json", exclude={"data"}), data_sha256, code]
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+
+    def pipeline_arguments(self) -> dict[str, Any]:
+        """Arguments of the `importance` pipeline that come from here."""
+        out = self.model_dump(exclude={"with_full", "control", "gates", "name", "warm_up_share"})
+        return out | {
+            "arms": self.arms,
+            "gates": {k: float(v) for k, v in self.gates.model_dump().items()},
+            "name": self.registered_name,
+            "warm_up_share": str(self.warm_up_share),
+            "weights": {k: float(v) for k, v in self.weights.items()},
+        }
+
+
+def load_config(file: Path | None, overrides: dict[str, Any]) -> RunConfig:
+    """Read a YAML file and put the values of the command line over it.
+
+    Args:
+        file: The file, or None.
+        overrides: {field: value} of what was given on the command line.
+
+    Raises:
+        BadInput: The file or a value is wrong; the message names the field.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        except FileNotFoundError as error:
+            raise BadInput(f"--config {file}: no such file") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BadInput(f"--config {file}: not YAML: {error}") from error
+        if not isinstance(values, dict):
+            raise BadInput(f"--config {file}: expected a mapping of settings, found {type(values).__name__}")
+    try:
+        config = RunConfig(**(values | overrides))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}" for e in error.errors()
+        )
+        raise BadInput(problems) from error
+    unknown = sorted((set(config.methods) | set(config.weights)) - set(METHODS) - {"random"})
+    if unknown:
+        raise BadInput(f"unknown methods {', '.join(unknown)}; known: {', '.join(METHODS)}, random")
+    return config

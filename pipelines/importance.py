@@ -1,0 +1,188 @@
+"""The main pipeline: from a raw log to a champion, with the proof beside it."""
+
+from typing import NamedTuple
+
+from assay.components.embed.component import embed
+from assay.components.evaluate.component import evaluate
+from assay.components.finetune.component import finetune
+from assay.components.ingest.component import ingest
+from assay.components.promote.component import promote
+from assay.components.register.component import register
+from assay.components.score.component import score
+from assay.components.select.component import select
+from kfp import dsl
+
+
+class Outputs(NamedTuple):
+    """What the launcher collects into the run's folder."""
+
+    samples: dsl.Dataset
+    truth: dsl.Dataset
+    vectors: dsl.Dataset
+    scores: dsl.Dataset
+    selection: dsl.Dataset
+    predictions: dsl.Dataset
+    evidence: dsl.Artifact
+    report: dsl.HTML
+    version: str
+    register_seconds: float
+
+
+@dsl.pipeline(name="importance", description="Score, select, fine-tune, prove, register and promote.")
+def importance(
+    data: str,
+    run_hash: str,
+    data_sha256: str = "",
+    code: str = "",
+    champion: str = "",
+    task: str = "search",
+    columns: dict[str, list[str]] = {},  # noqa: B006 - kfp copies defaults into the IR
+    max_grade: float = 0.0,
+    relevant_at: float = 0.0,
+    gain: str = "exponential",
+    split_column: str = "",
+    sample: int = 0,
+    test_sample: int = 0,
+    noise: float = 0.0,
+    drop_unlabelled: bool = False,
+    methods: list[str] = [
+        "label_quality",
+        "target_agreement",
+        "knn_shapley",
+        "influence",
+        "el2n",
+        "margin",
+        "loss",
+    ],  # noqa: B006
+    weights: dict[str, float] = {},  # noqa: B006
+    warm_up_share: str = "0.1",
+    budget: str = "0.3",
+    arms: list[str] = ["challenger", "control"],  # noqa: B006
+    encoder: str = "minilm",
+    model: str = "minilm",
+    ranker: str = "cross",
+    adapter: str = "lora",
+    epochs: int = 2,
+    batch_size: int = 16,
+    learning_rate: float = 1e-3,
+    gates: dict[str, float] = {},  # noqa: B006
+    name: str = "assay-search",
+    seed: int = 0,
+) -> Outputs:
+    """From a raw log to a champion.
+
+    Args:
+        data: The log.
+        run_hash: What the run is a function of; the same run registers and promotes once.
+        data_sha256: Of the log; part of the cache key.
+        code: Hash of the installed code; part of the cache key.
+        champion: State of the registry as the caller saw it; part of the cache key of `evaluate`.
+        task: The task.
+        columns: {role: columns}.
+        max_grade: Grade of label 1; 0 is the largest in the file.
+        relevant_at: Grade from which a row is relevant; 0 is half of max_grade.
+        gain: `exponential` or `linear`.
+        split_column: Column that names each row's split.
+        sample: Rows at most of train, validation and target; 0 is all.
+        test_sample: Rows at most of test; 0 is all.
+        noise: Share of training labels to flip.
+        drop_unlabelled: Drop rows without a usable grade.
+        methods: Scores to compute.
+        weights: {method: weight} of importance; empty is the default.
+        warm_up_share: Share of the training rows that each warm-up ranker sees.
+        budget: A fraction in (0, 1] or a count.
+        arms: Rankers to train, the challenger first.
+        encoder: Encoder of `embed`.
+        model: What is fine-tuned.
+        ranker: `cross` or `bi`.
+        adapter: How: `lora`.
+        epochs: Passes over the rows, at most.
+        batch_size: Rows a step.
+        learning_rate: At its peak.
+        gates: Bounds of the gate.
+        name: Of the registered model.
+        seed: Of noise, shares, control, training and bootstrap; never of the splits.
+    """
+    ingested = ingest(
+        data=data,
+        data_sha256=data_sha256,
+        code=code,
+        task=task,
+        columns=columns,
+        max_grade=max_grade,
+        relevant_at=relevant_at,
+        split_column=split_column,
+        sample=sample,
+        test_sample=test_sample,
+        noise=noise,
+        drop_unlabelled=drop_unlabelled,
+        seed=seed,
+    )
+    samples = ingested.outputs["samples"]
+    embedded = embed(samples=samples, texts=ingested.outputs["texts"], model=encoder, seed=seed)
+    vectors = embedded.outputs["vectors"]
+
+    shares = select(samples=samples, arms=["a", "b"], budget=warm_up_share, method="random", seed=seed)
+    shares.set_display_name("shares")
+    training = {
+        "samples": samples,
+        "base": model,
+        "ranker": ranker,
+        "adapter": adapter,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    warm_ups = {}
+    for share in ("a", "b"):
+        warm_ups[f"warm_up_{share}"] = finetune(arm=share, selection=shares.output, **training).output
+    scored = score(samples=samples, vectors=vectors, methods=methods, weights=weights, seed=seed, **warm_ups)
+    selected = select(samples=samples, scores=scored.output, arms=arms, budget=budget, seed=seed)
+
+    with dsl.ParallelFor(arms, parallelism=1) as arm:
+        trained = finetune(arm=arm, selection=selected.output, **training)
+    models = trained.outputs["model"]
+
+    evaluated = evaluate(
+        samples=samples,
+        vectors=vectors,
+        scores=scored.output,
+        selection=selected.output,
+        truth=ingested.outputs["truth"],
+        models=dsl.Collected(models),
+        arms=arms,
+        name=name,
+        gain=gain,
+        gates=gates,
+        champion=champion,
+        seed=seed,
+    )
+    # Both write to the registry: they run each time, and do nothing the second time.
+    registered = register(
+        samples=samples,
+        models=dsl.Collected(models),
+        encoder=embedded.outputs["encoder"],
+        evidence=evaluated.outputs["evidence"],
+        name=name,
+        task=task,
+        run_hash=run_hash,
+    ).set_caching_options(False)
+    with dsl.If(evaluated.outputs["passed"] == True):  # noqa: E712 - kfp builds a condition of it
+        promote(
+            name=name,
+            version=registered.outputs["version"],
+            champion_version=evaluated.outputs["champion_version"],
+        ).set_caching_options(False)
+    return Outputs(
+        samples,
+        ingested.outputs["truth"],
+        vectors,
+        scored.output,
+        selected.output,
+        evaluated.outputs["predictions"],
+        evaluated.outputs["evidence"],
+        evaluated.outputs["report"],
+        registered.outputs["version"],
+        registered.outputs["seconds"],
+    )

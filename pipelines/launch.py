@@ -1,0 +1,152 @@
+"""Start a run in a process group of its own, show its progress, and end it whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+from assay.components.core.errors import BadInput
+from assay.components.core.manifest import write_json
+from assay.components.core.progress import MARK
+from assay.components.core.tracking import default_uri
+from assay.pipelines.preflight import Checked
+
+REQUEST, LOG, SUMMARY = "run.json", "run.log", "summary.json"
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
+"""Last line of a traceback: an exception's name, and what it says."""
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+GRACE = 5.0
+"""Seconds between asking a run's processes to end and ending them."""
+
+
+def claim(out: Path, fresh: bool) -> None:
+    """Make a run's folder, or take over the one of an earlier run.
+
+    Raises:
+        BadInput: The folder holds something else than a run.
+    """
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out {out}: is a file")
+    if out.is_dir() and any(out.iterdir()) and not (out / REQUEST).is_file():
+        raise BadInput(f"--out {out}: holds something else than a run; name an empty folder")
+    if fresh:
+        shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    # A summary says that a run is finished: the one that starts now is not.
+    (out / SUMMARY).unlink(missing_ok=True)
+
+
+def launch(checked: Checked, out: Path, stream: IO[str] = sys.stderr) -> int:
+    """Run the pipeline to its end.
+
+    Args:
+        checked: What to run.
+        out: Its folder, claimed.
+        stream: Where progress goes.
+
+    Returns:
+        0 finished, 1 failed, 2 bad input found on the way, 130 interrupted.
+    """
+    arguments = checked.config.pipeline_arguments() | {
+        "data": str(Path(checked.config.data).resolve()),
+        "data_sha256": checked.data_sha256,
+        "code": checked.code,
+    }
+    request = {"out": str(out.resolve()), "run_hash": checked.run_hash, "arguments": arguments}
+    write_json(out / REQUEST, request)
+    environment = os.environ | {
+        "ASSAY_WORK": str((out / "work").resolve()),
+        "MLFLOW_TRACKING_URI": default_uri(),
+        "PYTHONUNBUFFERED": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        # The local runner starts each task with the `python` it finds.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    with (out / LOG).open("a", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "assay.pipelines.local", str(out / REQUEST)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            start_new_session=True,
+        )
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            last = _follow(process, log, stream)
+            code = process.wait()
+        except KeyboardInterrupt:
+            end(process)
+            print("interrupted; the same command goes on from the last finished step", file=stream)
+            return 130
+        finally:
+            end(process)
+            signal.signal(signal.SIGTERM, previous)
+    if code == 0:
+        return 0
+    print(f"failed: {last or f'exit code {code}'}\nthe whole log: {out / LOG}", file=stream)
+    return 2 if "BadInput" in last else 1
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _follow(process: subprocess.Popen, log: IO[str], stream: IO[str]) -> str:
+    """Log every line, show the ones that tell of progress; returns the last line of the last traceback."""
+    last, in_traceback, started = "", False, time.monotonic()
+    assert process.stdout is not None
+    for raw in process.stdout:
+        log.write(raw)
+        log.flush()
+        line = _ANSI.sub("", raw).rstrip()
+        text = line.strip()
+        shown = ""
+        if text.startswith(MARK):
+            _, step, rest = text.split("|", 2)
+            shown = f"  {step}: {rest}"
+        elif "Executing task" in text or "cache hit" in text:
+            shown = (
+                text[text.find("Executing task") :]
+                if "Executing task" in text
+                else text.split(" (key")[0][text.find("Task") :]
+            )
+        if shown:
+            print(f"{time.monotonic() - started:6.0f} s {shown}", file=stream, flush=True)
+        if "Traceback (most recent call last)" in text:
+            in_traceback = True
+        elif in_traceback and _RAISED.match(text):
+            # The step's own error comes first; kfp's, that the step failed, says less.
+            last = last if last and "finished with status" in text else text
+            in_traceback = False
+    return last
+
+
+def end(process: subprocess.Popen) -> None:
+    """End a run's whole process group: ask, wait, then kill. Nothing is left alive."""
+    for sign, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
+        try:
+            os.killpg(process.pid, sign)
+        except (ProcessLookupError, PermissionError):
+            break
+        until = time.monotonic() + grace
+        while time.monotonic() < until and _alive(process):
+            time.sleep(0.05)
+    process.wait()
+
+
+def _alive(process: subprocess.Popen) -> bool:
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

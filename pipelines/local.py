@@ -1,0 +1,162 @@
+"""The run itself, in a process of its own: kfp's local runner, then the summary. `launch` starts and ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from assay.components.core.manifest import read_manifest, write_json
+
+SUMMARY = "summary.json"
+STEPS = "steps"
+
+
+def run(out: Path, arguments: dict[str, Any], run_hash: str) -> None:
+    """Run the `importance` pipeline and collect its outputs into a folder, the summary last and whole.
+
+    Args:
+        out: The run's folder; steps already finished there are not run again.
+        arguments: Of the pipeline.
+        run_hash: What the run is a function of.
+    """
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    started = time.time()
+    from assay.pipelines.importance import importance
+    from kfp import local
+
+    steps = out / STEPS
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(steps), enable_caching=True)
+    champion = champion_seen(arguments["name"], run_hash)
+    task = importance(**arguments, run_hash=run_hash, champion=champion)
+    outputs = task.outputs
+    folders = {key: Path(value.path) for key, value in outputs.items() if hasattr(value, "path")}
+    for key in ("scores", "selection", "predictions"):
+        replace_file(folders[key] / f"{key}.parquet", out / f"{key}.parquet")
+    replace_file(folders["report"], out / "report.html")
+    replace_folder(folders["samples"], out / "samples")
+    replace_folder(folders["truth"], out / "truth")
+    write_json(out / SUMMARY, summary(out, arguments, folders, outputs, started))
+
+
+def champion_seen(name: str, run_hash: str) -> str:
+    """State of the registry on which `evaluate` depends: the champion that this run compares with.
+
+    Where the champion came from this very run, that is the one it replaced, so that the same command again finds
+    its evaluation in the cache rather than comparing a model with itself.
+    """
+    from assay.components.core import tracking
+
+    version = tracking.version_by_alias(tracking.connect(), name, tracking.CHAMPION)
+    if version is None:
+        return "none"
+    if version.tags.get(f"{tracking.TAG}run_hash") == run_hash:
+        return str(version.tags.get(f"{tracking.TAG}promoted_from", "none"))
+    return str(version.version)
+
+
+def summary(
+    out: Path, arguments: dict, folders: dict[str, Path], outputs: dict, started: float
+) -> dict[str, Any]:
+    """The whole run in one JSON object; schema 1."""
+    from assay.components.core import tracking
+
+    evidence = json.loads((folders["evidence"] / "evidence.json").read_text())
+    facts = read_manifest(folders["samples"])
+    name, version = arguments["name"], str(outputs["version"])
+    champion = tracking.version_by_alias(tracking.connect(), name, tracking.CHAMPION)
+    is_champion = champion is not None and str(champion.version) == version
+    promotion = last_output(out / STEPS, "promote", started)
+    gate = evidence["gate"]
+    if promotion and not promotion["promoted"]:
+        gate = gate | {"reasons": [*gate["reasons"], f"not promoted: {promotion['reason']}"]}
+    scored = read_manifest(folders["scores"])
+    seconds = {
+        "ingest": facts["seconds"],
+        "embed": read_manifest(folders["vectors"])["seconds"],
+        "warmup": scored["warm_up_seconds"],
+        "score": scored["seconds"],
+        "select": read_manifest(folders["selection"])["seconds"],
+        "finetune": evidence["cost"]["challenger_seconds"] + evidence["cost"]["proof_seconds"],
+        "evaluate": read_manifest(folders["evidence"])["seconds"],
+        "register": float(outputs["register_seconds"]),
+        "promote": float(promotion["seconds"]) if promotion else 0.0,
+    }
+    seconds = {step: round(value, 1) for step, value in seconds.items()}
+    return {
+        "schema": 1,
+        "task": arguments["task"],
+        "seed": arguments["seed"],
+        "ranker": arguments["ranker"],
+        "data": {
+            "sha256": facts["data_sha256"],
+            "rows_in": facts["ledger"]["rows_in"],
+            "dropped": facts["ledger"]["dropped"],
+            "repaired": facts["ledger"]["repaired"],
+            "noted": facts["ledger"]["noted"],
+        },
+        "samples": facts["samples"],
+        **{key: evidence[key] for key in ("groups", "budget", "selected", "metric", "gain", "results")},
+        **{key: evidence[key] for key in ("comparisons", "verdict", "noise", "cost")},
+        "seconds": seconds | {"total": round(sum(seconds.values()), 1)},
+        "wall_seconds": round(time.time() - started, 1),
+        "gate": gate,
+        "model": {"name": name, "version": version, "alias": "champion" if is_champion else "challenger"},
+        "files": {
+            "report": str(out / "report.html"),
+            "samples": str(out / "samples"),
+            "scores": str(out / "scores.parquet"),
+            "selection": str(out / "selection.parquet"),
+            "predictions": str(out / "predictions.parquet"),
+        },
+    }
+
+
+def last_output(steps: Path, task: str, since: float) -> dict[str, Any] | None:
+    """Output parameters of a task of this run that is inside a condition, which a pipeline cannot return."""
+    found = [
+        f
+        for f in steps.glob(f"importance-*/**/{task}/executor_output.json")
+        if f.stat().st_mtime >= since - 1
+    ]
+    if not found:
+        return None
+    newest = max(found, key=lambda f: f.stat().st_mtime)
+    return json.loads(newest.read_text()).get("parameterValues")
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Copy beside and rename."""
+    beside = target.with_name(f".{target.name}.partial")
+    shutil.copyfile(source, beside)
+    os.replace(beside, target)
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Copy beside and rename; a folder there before goes first."""
+    beside = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(source, beside)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(beside, target)
+
+
+def _die_with_parent() -> None:
+    # The launcher may be killed outright: then the kernel tells this process, which takes its group along.
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    _die_with_parent()
+    request = json.loads(Path(sys.argv[1]).read_text())
+    run(Path(request["out"]), request["arguments"], request["run_hash"])

@@ -1,0 +1,120 @@
+"""Runs the service on one model version: `assay serve`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from assay.components.core.errors import BadInput
+from assay.serving import environment
+from assay.serving.limits import Limits
+
+SERVICE = "assay.serving.service:Assay"
+
+
+def cache_folder() -> Path:
+    """Where bundles are kept: `ASSAY_CACHE`, else `assay` in the user's cache folder."""
+    if named := os.environ.get(environment.CACHE):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay"
+
+
+def serve(name: str, version: str | None = None, host: str = "127.0.0.1", port: int = 3000) -> int:
+    """Fetch a registered version, check it, and serve it until a signal comes.
+
+    Where `ASSAY_BUNDLE` names a folder, that bundle is served and the registry is not asked.
+    SIGTERM and SIGINT are passed on: the service takes no new request, answers those in flight, and ends.
+
+    Args:
+        name: Registered model.
+        version: Its number; None for the champion.
+        host: Address to listen on.
+        port: Port to listen on.
+
+    Returns:
+        The service's exit code: 0 after a signal that it followed, 1 if it could not start.
+
+    Raises:
+        BadInput: There is no such version, no champion, or the bundle is damaged.
+        ValueError: The registry's weights are not those that were registered.
+    """
+    from assay.serving.bundle import Bundle, make_bundle
+
+    Limits.from_environment()  # A wrong limit is told here, not by a worker that cannot start.
+    with _passing_signals_on() as run:
+        if folder := os.environ.get(environment.BUNDLE):
+            bundle = Bundle.open(folder)
+        else:
+            place = re.sub(r"[^\w.-]", "_", name), version or "champion"
+            bundle = make_bundle(name, version, cache_folder().joinpath(*place))
+        what = f"{bundle.name} version {bundle.version} ({bundle.kind})"
+        print(f"serving {what} on http://{host}:{port}", file=sys.stderr, flush=True)
+        return run(
+            [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", host, "--port", str(port)],
+            {
+                **os.environ,
+                environment.BUNDLE: str(bundle.folder.resolve()),
+                # BentoML reports each start to its makers unless told not to.
+                "BENTOML_DO_NOT_TRACK": "True",
+            },
+        )
+
+
+@contextlib.contextmanager
+def _passing_signals_on() -> Iterator[Callable[[list[str], dict[str, str]], int]]:
+    """Yields a `run(command, variables) -> exit code`, to whose child SIGTERM and SIGINT are passed."""
+    child: subprocess.Popen | None = None
+    asked = False
+
+    def stop(number: int, _frame: object) -> None:
+        nonlocal asked
+        if child is None:
+            # Set even so: the first process of a container ignores a signal that it has no handler for.
+            raise SystemExit(128 + number)
+        asked = True
+        child.terminate()
+
+    def run(command: list[str], variables: dict[str, str]) -> int:
+        nonlocal child
+        # In a session of its own: Ctrl-C in a terminal would reach the workers too, before their supervisor.
+        child = subprocess.Popen(command, env=variables, start_new_session=True)
+        code = child.wait()
+        if asked:
+            # A signal that came before the supervisor had its own handlers ended it all the same.
+            return 0 if code in (0, -signal.SIGTERM) else 1
+        # Nobody asked it to end.
+        return code if code > 0 else 1
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield run
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command of the container: `python -m assay.serving.run`."""
+    name, version = os.environ.get(environment.NAME), os.environ.get(environment.VERSION)
+    parser = argparse.ArgumentParser("python -m assay.serving.run", description="Serve a registered version.")
+    parser.add_argument("--name", default=name or "assay-search", help=f"also {environment.NAME}")
+    parser.add_argument("--version", default=version or None, help=f"also {environment.VERSION}")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=3000)
+    given = parser.parse_args(arguments)
+    try:
+        return serve(given.name, given.version, given.host, given.port)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, BadInput) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The process: it starts only on sound weights, is ready when warm, and ends without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from assay.components.core.manifest import sha256_of
+from assay.serving.bundle import write_bundle
+
+BODY = {"context": "red shoe", "items": [{"item_id": str(i), "item": f"shoe {i} " * 30} for i in range(16)]}
+IN_PROGRESS = re.compile(r'request_in_progress\{.*endpoint="/rank".*\} ([0-9.]+)')
+
+
+def in_progress(url: str) -> float:
+    """`/rank` requests that the service has taken in and not answered, by its own count."""
+    return sum(float(count) for count in IN_PROGRESS.findall(httpx.get(f"{url}/metrics", timeout=30).text))
+
+
+def test_it_is_ready_after_the_warm_up_and_not_before(bundle, monkeypatch):
+    from assay.serving.service import Assay
+
+    monkeypatch.setenv("ASSAY_BUNDLE", str(bundle.folder))
+    service = Assay.inner()
+    assert asyncio.run(service.__is_ready__()) is False
+    service.warm_up()
+    assert asyncio.run(service.__is_ready__()) is True
+
+
+def test_the_process_warms_up_before_it_answers(server):
+    assert httpx.get(f"{server.url}/livez").status_code == 200
+    log = server.log.read_text()
+    assert 0 < log.index("weights checked") < log.index("warmed up") < log.index("Completed startup hook")
+
+
+def test_tampered_weights_are_refused(start, tiny, tmp_path):
+    bundle = write_bundle(tmp_path / "bundle", "assay-search", "3", tiny.ranker, tiny.encoder)
+    with (bundle.ranker / "model.safetensors").open("r+b") as weights:
+        weights.seek(1_000_000)
+        weights.write(b"tampered")
+    server = start(ASSAY_BUNDLE=str(bundle.folder))
+    assert server.process.wait(timeout=60) == 2
+    log = server.log.read_text()
+    assert "error: assay-search version 3: ranker" in log
+    assert "refused" in log
+    assert "Traceback" not in log
+
+
+def test_a_wrong_limit_is_told_before_anything_starts(start, bundle):
+    server = start(ASSAY_BUNDLE=str(bundle.folder), ASSAY_LIMIT_ITEMS="lots")
+    assert server.process.wait(timeout=60) == 2
+    assert server.log.read_text() == "error: ASSAY_LIMIT_ITEMS=lots: a whole number above 0 is needed\n"
+
+
+@pytest.mark.slow
+def test_weights_that_cannot_score_end_the_process_instead_of_restarting_it_for_ever(start, tiny, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    bundle = write_bundle(tmp_path / "bundle", "assay-search", "3", tiny.ranker, tiny.encoder)
+    file = bundle.ranker / "model.safetensors"
+    weights = load_file(file)
+    weights["classifier.bias"].fill_(float("nan"))
+    save_file(weights, file, metadata={"format": "pt"})
+    about = json.loads((bundle.folder / "bundle.json").read_text())
+    about["sha256"]["ranker"] = sha256_of(bundle.ranker)
+    (bundle.folder / "bundle.json").write_text(json.dumps(about))
+
+    server = start(ASSAY_BUNDLE=str(bundle.folder))
+    assert server.process.wait(timeout=120) == 1
+    assert "not finite numbers" in server.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_taken_port_ends_the_process(start, server, bundle):
+    second = start(port=int(server.url.rpartition(":")[2]), ASSAY_BUNDLE=str(bundle.folder))
+    assert second.process.wait(timeout=120) == 1
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
+# Last in the file: it ends the shared server.
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_signal_loses_no_request_in_flight(server, number):
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(httpx.post, f"{server.url}/rank", json=BODY, timeout=60) for _ in range(8)]
+        while in_progress(server.url) + sum(answer.done() for answer in answers) < len(answers):
+            time.sleep(0.05)
+        unanswered = sum(not answer.done() for answer in answers)
+        server.process.send_signal(number)
+        assert [answer.result().status_code for answer in answers] == [200] * len(answers)
+    assert unanswered >= 2
+    assert server.process.wait(timeout=60) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{server.url}/livez")
