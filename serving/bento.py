@@ -9,7 +9,6 @@ from importlib import metadata
 from pathlib import Path
 
 import yaml
-
 from assay.components.core.manifest import publishing
 from assay.serving.bundle import Bundle
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import bentoml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
-
 from assay.serving.limits import Limits
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 LIMITS = Limits.from_environment()
 """Those of this process, read once."""

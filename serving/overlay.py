@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from assay.components.core.errors import BadInput
 from assay.serving import environment
 

@@ -12,8 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import bentoml
-from bentoml import server_context
-
 from assay.serving import environment
 from assay.serving.bento import MODEL_ALIAS
 from assay.serving.bundle import Bundle
@@ -31,6 +29,7 @@ from assay.serving.contract import (
 from assay.serving.door import Door
 from assay.serving.log_privacy import keep_user_text_out
 from assay.serving.scoring import best_first, each_once, score_rows
+from bentoml import server_context
 
 logger = logging.getLogger("bentoml.assay")
 keep_user_text_out()
@@ -67,9 +66,8 @@ class Assay:
 
     def __init__(self) -> None:
         # Imported here: BentoML also imports this module where no model is opened.
-        from transformers.utils.logging import disable_progress_bar
-
         from assay.components.core.ranker import TextEncoder, open_ranker
+        from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
         self.ready = False

@@ -11,7 +11,6 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-
 from assay.components.core.errors import BadInput
 from assay.serving import environment
 from assay.serving.limits import Limits

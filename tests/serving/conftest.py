@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from assay.components.core.checkpoints import resolve
 from assay.components.core.ranker import TextEncoder, new_ranker, open_ranker
 from assay.serving.bundle import Bundle, write_bundle
@@ -127,7 +126,7 @@ def start(tmp_path_factory) -> Iterator[Callable[..., Server]]:
             port = port or free.getsockname()[1]
         folder = tmp_path_factory.mktemp("server")
         log = folder / "log"
-        # The developer's own settings stay out. A home each: BentoML wipes all metrics of its home at a start.
+        # The developer's own settings stay out. A home each: a start wipes its home's metrics.
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
         variables = {"BENTOML_HOME": str(folder / "bentoml"), **variables}
         command = [sys.executable, "-m", module, *arguments, "--port", str(port)]

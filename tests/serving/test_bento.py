@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-
 from assay.serving.bento import requirements
 
 WRITE = """

@@ -6,7 +6,6 @@ import json
 import shutil
 
 import pytest
-
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import sha256_of
 from assay.serving.bundle import Bundle, write_bundle

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 
 import pytest
-
 from assay.components.core.errors import BadInput
 from assay.serving.limits import Limits
 

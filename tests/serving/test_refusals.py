@@ -6,10 +6,9 @@ import json
 
 import httpx
 import pytest
+from assay.serving.limits import Limits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from assay.serving.limits import Limits
 
 LIMITS = Limits()
 ITEM = {"item_id": "a", "item": "shoe"}

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from assay.components.core import tracking
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import sha256_of

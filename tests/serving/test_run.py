@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-
 from assay.components.core.manifest import sha256_of
 from assay.serving.bundle import write_bundle
 

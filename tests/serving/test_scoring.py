@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
-
 from assay.serving.contract import Item
 from assay.serving.scoring import best_first, each_once
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @given(st.lists(st.text(max_size=3), min_size=1))
