@@ -32,7 +32,7 @@ test-slow: setup ## Run the slow tests.
 lint: setup ## Check style and types, and that the committed pipeline is the compiled one.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p assay.components.core
+	$(BIN)/mypy components pipelines serving examples
 	$(BIN)/assay compile --out build/importance.yaml >/dev/null
 	cmp build/importance.yaml pipelines/importance.yaml
 

@@ -124,9 +124,8 @@ def promote(
 
     client = tracking.connect()
     outcome = promote_by_hand(client, name, version)
-    print(
-        f"{name} version {outcome['version']}: {'champion' if outcome['promoted'] else 'refused'} ({outcome['reason']})"
-    )
+    word = "champion" if outcome["promoted"] else "refused"
+    print(f"{name} version {outcome['version']}: {word} ({outcome['reason']})")
     raise typer.Exit(0 if outcome["promoted"] else 1)
 
 
@@ -209,12 +208,13 @@ def _show(folder: Path) -> None:
     console.print(f"gate {'passed' if gate['passed'] else 'refused'} against {gate['against']}")
     if noise:
         console.print(
-            f"planted noise {noise['rate']:.0%}: AUROC {noise['auroc']:.3f}, precision {noise['precision']:.2f}, "
-            f"recall {noise['recall']:.2f}"
+            f"planted noise {noise['rate']:.0%}: AUROC {noise['auroc']:.3f}, "
+            f"precision {noise['precision']:.2f}, recall {noise['recall']:.2f}"
         )
     ratio = f", {cost['ratio']:.2f} of training on all rows" if cost["ratio"] else ""
     console.print(
-        f"CPU seconds: selection {cost['selection_seconds']:.0f}, challenger {cost['challenger_seconds']:.0f}{ratio}; "
+        f"CPU seconds: selection {cost['selection_seconds']:.0f}, "
+        f"challenger {cost['challenger_seconds']:.0f}{ratio}; "
         f"proof {cost['proof_seconds']:.0f}; wall {summary['wall_seconds']:.0f} s"
     )
     model = summary["model"]

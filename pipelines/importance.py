@@ -45,7 +45,7 @@ def importance(
     test_sample: int = 0,
     noise: float = 0.0,
     drop_unlabelled: bool = False,
-    methods: list[str] = [
+    methods: list[str] = [  # noqa: B006
         "label_quality",
         "target_agreement",
         "knn_shapley",
@@ -53,7 +53,7 @@ def importance(
         "el2n",
         "margin",
         "loss",
-    ],  # noqa: B006
+    ],
     weights: dict[str, float] = {},  # noqa: B006
     warm_up_share: str = "0.1",
     budget: str = "0.3",

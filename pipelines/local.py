@@ -1,4 +1,4 @@
-"""The run itself, in a process of its own: kfp's local runner, then the summary. `launch` starts and ends it."""
+"""The run itself, in a process of its own: kfp's local runner, then the summary."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def run(out: Path, arguments: dict[str, Any], run_hash: str) -> None:
 def champion_seen(name: str, run_hash: str) -> str:
     """State of the registry on which `evaluate` depends: the champion that this run compares with.
 
-    Where the champion came from this very run, that is the one it replaced, so that the same command again finds
-    its evaluation in the cache rather than comparing a model with itself.
+    Where the champion came from this very run, that is the one it replaced, so that the same command again
+    finds its evaluation in the cache rather than comparing a model with itself.
     """
     from assay.components.core import tracking
 

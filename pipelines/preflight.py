@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assay.components.core.checkpoints import check_checkpoint
 from assay.components.core.manifest import code_version, sha256_of
@@ -80,7 +81,7 @@ def _with_store(config: RunConfig) -> RunConfig:
         write(simulate(StoreConfig(queries=STORE_QUERIES)), Path(beside) / "store")
         shutil.rmtree(folder, ignore_errors=True)
         (Path(beside) / "store").rename(folder)
-    given = {"data": str(folder / "judgments.parquet")}
+    given: dict[str, Any] = {"data": str(folder / "judgments.parquet")}
     given |= (
         {} if config.columns else {"columns": {"query": ["query"], "item": ["title"], "label": ["grade"]}}
     )

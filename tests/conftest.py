@@ -35,19 +35,23 @@ def tiny_encoder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "encoder"
     tokenizer = AutoTokenizer.from_pretrained(resolve(ENCODER))
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
     )
     BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-_COLOURS = "red green blue black white yellow brown grey pink violet".split()
-_THINGS = "shoe lamp chair kettle jacket phone knife tent bottle desk".split()
+_COLOURS = ["red", "green", "blue", "black", "white", "yellow", "brown", "grey", "pink", "violet"]
+_THINGS = ["shoe", "lamp", "chair", "kettle", "jacket", "phone", "knife", "tent", "bottle", "desk"]
 
 
 def pairs_frame(groups: int = 40, items: int = 10, seed: int = 0) -> pd.DataFrame:
-    """Graded pairs whose grade is read off the words: 2 for colour and thing, 1 for the thing, 0 for neither."""
+    """Graded pairs whose grade is in the words: 2 for colour and thing, 1 for the thing, 0 for neither."""
     rng = np.random.default_rng(seed)
     rows = []
     for group in range(groups):
@@ -80,7 +84,9 @@ def pairs_file(tmp_path_factory) -> Path:
     return file
 
 
-def assay(*arguments: str, cwd: Path, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess:
+def assay(
+    *arguments: str, cwd: Path, timeout: float = 600, **environment: str
+) -> subprocess.CompletedProcess:
     """Run the command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "assay.pipelines.cli", *map(str, arguments)],

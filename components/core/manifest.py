@@ -29,8 +29,13 @@ def sha256_of(path: str | Path) -> str:
     """Hex sha256 of a file's bytes, or of a folder's file names and bytes in name order.
 
     Manifests are left out of a folder's hash: they hold times, the data does not.
+
+    Raises:
+        FileNotFoundError: There is nothing at `path`.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: nothing to hash there")
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     for file in files:

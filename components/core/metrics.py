@@ -41,7 +41,7 @@ class Lists:
         return self.grades >= self.relevant_at
 
     def ranked(self) -> list[np.ndarray]:
-        """Row numbers of each list that can be ranked: two rows or more, at least one relevant; by group id."""
+        """Row numbers of each list of two rows or more, at least one of them relevant; by group id."""
         order = np.lexsort((self.sample_ids, self.groups))
         starts = np.flatnonzero(np.r_[True, self.groups[order][1:] != self.groups[order][:-1]])
         lists = np.split(order, starts[1:])
@@ -143,7 +143,7 @@ def paired_bootstrap(
 
 
 def expected_calibration_error(probability: np.ndarray, relevant: np.ndarray, bins: int = 10) -> float:
-    """ECE over equal-width bins: mean gap between probability and rate of relevance, by bin weight. In [0, 1]."""
+    """ECE over equal-width bins: mean gap between probability and rate of relevance. In [0, 1]."""
     which = np.clip((probability * bins).astype(int), 0, bins - 1)
     gaps = [
         abs(probability[which == b].mean() - relevant[which == b].mean()) * (which == b).mean()

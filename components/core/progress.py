@@ -30,10 +30,8 @@ def steps(
         every: Seconds between lines.
     """
     started = last = time.monotonic()
-    done = 0
-    for item in work:
+    for done, item in enumerate(work, start=1):
         yield item
-        done += 1
         now = time.monotonic()
         if now - last >= every:
             last = now

@@ -106,7 +106,8 @@ def download_version(client: MlflowClient, version: ModelVersion) -> dict[str, P
         expected, found = version.tags.get(f"{TAG}{part}_sha256"), sha256_of(folder)
         if expected != found:
             raise ValueError(
-                f"{version.name} version {version.version}: {part} has sha256 {found}, registered was {expected}: refused"
+                f"{version.name} version {version.version}: {part} has sha256 {found}, "
+                f"registered was {expected}: refused"
             )
         folders[part] = folder
     return folders

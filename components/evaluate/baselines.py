@@ -17,8 +17,8 @@ def random_order(sample_ids: list[str]) -> np.ndarray:
 def bm25(contexts: list[str], items: list[str]) -> np.ndarray:
     """BM25 of each row's item for its context. (n,) float64 >= 0.
 
-    Robertson & Zaragoza 2009, "The Probabilistic Relevance Framework", k1 1.2, b 0.75. Document frequencies and
-    lengths are those of the distinct items.
+    Robertson & Zaragoza 2009, "The Probabilistic Relevance Framework", k1 1.2, b 0.75. Document
+    frequencies and lengths are those of the distinct items.
 
     Args:
         contexts: n texts.

@@ -204,9 +204,15 @@ def evaluate(
         f.stat().st_size for f in (Path(inputs.models["challenger"]) / "ranker").glob("*.safetensors")
     )
     judged = gate(
-        gates or GateConfig(), against, comparisons[f"challenger-{against}"], by_slice, challenger, lists.relevant,
-        milliseconds, weights / 1e6,
-    )  # fmt: skip
+        gates or GateConfig(),
+        against,
+        comparisons[f"challenger-{against}"],
+        by_slice,
+        challenger,
+        lists.relevant,
+        milliseconds,
+        weights / 1e6,
+    )
     scores = pd.read_parquet(Path(inputs.scores) / "scores.parquet")
     selection = read_manifest(inputs.selection)
     evidence = {

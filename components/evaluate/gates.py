@@ -16,8 +16,8 @@ class GateConfig:
     """What a challenger must hold. 0 means: not asked for.
 
     Attributes:
-        slice_floor: Largest loss of the primary metric allowed in any slice; a slice fails when its interval lies
-            wholly below minus this.
+        slice_floor: Largest loss of the primary metric allowed in any slice; a slice fails when its
+            interval lies wholly below minus this.
         max_ece: Largest expected calibration error.
         max_milliseconds: Largest CPU time a row, in ms.
         max_megabytes: Largest size of the weights.
@@ -32,7 +32,7 @@ class GateConfig:
 def slices(
     lists: Lists, segments: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str
 ) -> list[dict]:
-    """First minus second in each segment, with intervals; segments of too few lists are counted, not compared.
+    """First minus second in each segment, with intervals; of segments with too few lists only the count.
 
     Args:
         lists: The test rows.

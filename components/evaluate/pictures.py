@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
 
 GOLD, SLATE, ROSE, PALE = "#b8860b", "#43546a", "#b0413e", "#c9d1da"
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -72,7 +73,7 @@ def importance_histogram(scores: pd.DataFrame, taken: set[str]) -> str:
         figure, axis = plt.subplots(figsize=(5.2, 2.4))
         axis.hist(
             [scores.loc[mask, "importance"] for mask in parts.values()],
-            bins=np.linspace(0, 1, 31),
+            bins=np.linspace(0, 1, 31).tolist(),
             stacked=True,
             color=[GOLD, PALE, ROSE],
             label=[f"{name} ({int(mask.sum())})" for name, mask in parts.items()],
@@ -90,7 +91,7 @@ def noise_histogram(scores: pd.DataFrame) -> str:
         decisions = [d for d in ("keep", "drop", "relabel") if (scores["decision"] == d).any()]
         axis.hist(
             [scores.loc[scores["decision"] == d, "noise"] for d in decisions],
-            bins=np.linspace(0, 1, 31),
+            bins=np.linspace(0, 1, 31).tolist(),
             stacked=True,
             color=[{"keep": PALE, "drop": ROSE, "relabel": GOLD}[d] for d in decisions],
             label=[f"{d} ({int((scores['decision'] == d).sum())})" for d in decisions],

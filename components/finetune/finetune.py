@@ -184,7 +184,7 @@ def _publish_merged(ranker: Ranker, validation: pd.DataFrame, folder: Path) -> f
     # One unit in the last place is what the memory alignment of two loads can change.
     if difference > 1e-5 or not np.allclose(merged, adapted, atol=1e-3):
         raise RuntimeError(
-            f"the reloaded ranker scores otherwise than the trained one (by {difference:.1e}; merging changed "
-            f"{np.abs(merged - adapted).max():.1e}): a layer was trained but not saved"
+            f"the reloaded ranker scores otherwise than the trained one (by {difference:.1e}; merging "
+            f"changed {np.abs(merged - adapted).max():.1e}): a layer was trained but not saved"
         )
     return difference

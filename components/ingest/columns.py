@@ -7,7 +7,7 @@ import pandas as pd
 from assay.components.core.errors import BadInput
 
 ROLES = ("query", "item", "label", "group", "item_id", "segment", "click", "position", "timestamp")
-_USUAL = {
+_USUAL: dict[str, tuple[str, ...]] = {
     "query": ("query", "search_query", "query_text", "search_term", "context"),
     "item": ("item", "title", "product_title", "item_title", "text", "document"),
     "label": ("grade", "label", "relevance", "rating", "gain"),
@@ -58,8 +58,8 @@ def map_columns(found: list[str], named: dict[str, list[str]]) -> dict[str, list
             if name not in found:
                 raise BadInput(f"column {name!r} (for {role}) is not in the file; it has: {there}")
     columns = dict(named)
-    for role, names in _USUAL.items():
-        usual = next((name for name in names if name in found), None)
+    for role, usual_names in _USUAL.items():
+        usual = next((name for name in usual_names if name in found), None)
         if role not in columns and usual is not None:
             columns[role] = [usual]
     for role in ("query", "item"):

@@ -12,7 +12,9 @@ from assay.components.core.samples import hash_unit, relevance
 def plant_noise(
     samples: pd.DataFrame, rate: float, relevant_at: float, max_grade: float, seed: int
 ) -> pd.DataFrame:
-    """Flip exactly floor(rate * n + 0.5) training rows: label 0 if relevant, else 1. No other split is touched.
+    """Flip exactly floor(rate * n + 0.5) training rows: label 0 if relevant, else 1.
+
+    No other split is touched.
 
     Args:
         samples: Columns sample_id, split, label and, where graded, grade; changed in place.

@@ -1,4 +1,4 @@
-"""From a log to samples: the whole of `ingest`, in memory and without writing, so that it is also the check."""
+"""From a log to samples: all of `ingest`, and without writing, so that it is also the check of the input."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ def promote(name: str, version: str, expected: str) -> dict[str, str | bool]:
                 return {"promoted": True, "reason": "is champion already", "alias": tracking.CHAMPION}
             if current != expected:
                 raise Refused(
-                    f"the champion changed from version {expected or '(none)'} to {current or '(none)'} since the "
-                    "challenger was compared with it; run again to compare with the new one"
+                    f"the champion changed from version {expected or '(none)'} to {current or '(none)'} "
+                    "since the challenger was compared with it; run again to compare with the new one"
                 )
             _move(client, name, version, current, "promoted")
     except Refused as refusal:

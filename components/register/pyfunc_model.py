@@ -1,9 +1,10 @@
 """The registered model as an MLflow pyfunc, by code and safetensors: nothing is pickled."""
 
-import mlflow
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
 
 
-class RankerModel(mlflow.pyfunc.PythonModel):
+class RankerModel(PythonModel):
     """Scores (context, item) rows with the ranker of this version."""
 
     def load_context(self, context):
@@ -18,4 +19,4 @@ class RankerModel(mlflow.pyfunc.PythonModel):
         return self.ranker.score(pairs)
 
 
-mlflow.models.set_model(RankerModel())
+set_model(RankerModel())

@@ -101,12 +101,12 @@ def _existing(client, name: str, run_hash: str, ranker_sha256: str) -> str | Non
 
 
 def _dataset(facts: dict[str, Any]):
-    import mlflow.data
     import pandas as pd
+    from mlflow.data.pandas_dataset import from_pandas
 
     # The rows stay where they are: counts and hashes are what lineage needs.
     frame = pd.DataFrame([facts["samples"]])
-    return mlflow.data.from_pandas(frame, name="samples", digest=facts["sha256"][:36])
+    return from_pandas(frame, name="samples", digest=facts["sha256"][:36])
 
 
 def _metrics(evidence: dict) -> dict[str, float]:
@@ -128,15 +128,17 @@ def _log_model(parts: dict[str, str]):
     inputs = Schema([ColSpec("string", "context"), ColSpec("string", "item")])
     versions = library_versions() | {n: metadata.version(n) for n in ("tokenizers", "safetensors")}
     with tempfile.TemporaryDirectory() as folder:
-        # Files alone, without the manifests: those hold times, the model must not.
-        example = {"context": "red running shoes", "item": "trail running shoe, red, size 42"}
-        Path(folder, "example.json").write_text(json.dumps(example))
+        # MLflow names an artifact by its source folder, and `download_version` looks for the part's name.
+        for part, source in parts.items():
+            Path(folder, part).symlink_to(Path(source).resolve(), target_is_directory=True)
         return mlflow.pyfunc.log_model(
             name="ranker",
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-            artifacts=parts,
+            artifacts={part: str(Path(folder, part)) for part in parts},
             signature=ModelSignature(inputs=inputs, outputs=Schema([ColSpec("float")])),
-            metadata={"example": example},
+            metadata={
+                "example": {"context": "red running shoes", "item": "trail running shoe, red, size 42"}
+            },
             pip_requirements=[
                 f"{n}=={versions[n].partition('+')[0]}" for n in _REQUIREMENTS if n in versions
             ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +134,7 @@ def read_evidence(
         WarmUp(
             name,
             frozenset(pd.read_parquet(Path(folder) / "rows.parquet")["sample_id"]),
-            lambda folder=folder: open_ranker(Path(folder) / "ranker"),
+            partial(open_ranker, Path(folder) / "ranker"),
         )
         for name, folder in warm_up_folders.items()
     ]

@@ -1,12 +1,13 @@
 """Influence on the target, of all layers, by central finite difference: two forward passes, no backward.
 
-Training on row i moves the weights against grad l_i, which changes the target's loss L by -<grad l_i, grad L>.
-For a one-logit ranker grad l_i = (sigma(f_i) - y_i) grad f_i, and <grad f_i, v> is the derivative of the logit
-along v = grad L:  (f_i(w + eps v) - f_i(w - eps v)) / (2 eps).
+Training on row i moves the weights against grad l_i, which changes the target's loss L by
+-<grad l_i, grad L>. For a one-logit ranker grad l_i = (sigma(f_i) - y_i) grad f_i, and <grad f_i, v> is the
+derivative of the logit along v = grad L:  (f_i(w + eps v) - f_i(w - eps v)) / (2 eps).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -78,7 +79,8 @@ def central_difference(
         step: Length of the move, in weight space.
         progress: Wraps the batches.
     """
-    eps = step / max(float(torch.sqrt(sum((v.double() ** 2).sum() for v in direction))), 1e-30)
+    length = math.sqrt(sum(float((v.double() ** 2).sum()) for v in direction))
+    eps = step / max(length, 1e-30)
     with moved(ranker, direction, eps):
         up = ranker.score(rows, progress=progress).astype(np.float64)
     with moved(ranker, direction, -eps):
@@ -100,7 +102,7 @@ def directional_derivatives(
     best, best_step = -1.0, STEPS[0]
     for step in STEPS:
         approximate = central_difference(ranker, probe, direction, step)
-        agreement = 1.0 if np.ptp(exact) == 0 else float(spearmanr(exact, approximate).statistic)
+        agreement = _spearman(exact, approximate)
         if agreement > best:
             best, best_step = agreement, step
         if best >= FAITHFUL:
@@ -116,11 +118,18 @@ def directional_derivatives(
     }
 
 
-def influence(evidence: Evidence) -> np.ndarray:
-    """How much training towards the row's label lowers the target's loss: (2y - 1) <grad f, -grad L>. (n,); high is good.
+def _spearman(exact: np.ndarray, approximate: np.ndarray) -> float:
+    # A constant has no ranks: two constants agree, one says nothing of the other.
+    if np.ptp(exact) == 0 or np.ptp(approximate) == 0:
+        return float(np.ptp(exact) == np.ptp(approximate))
+    return float(spearmanr(exact, approximate).statistic)
 
-    The logit form: free of the error's size, since plain dots favour large gradients and wrong labels have the
-    largest. Its negative is the influence of the row with the other label.
+
+def influence(evidence: Evidence) -> np.ndarray:
+    """How much training towards the row's label lowers the target's loss. (n,); high is good.
+
+    The logit form, (2y - 1) <grad f, -grad L>: free of the error's size, since plain dots favour large
+    gradients and wrong labels have the largest. Its negative is the influence under the other label.
     """
     out = np.zeros(len(evidence.samples))
     evidence.facts["influence"] = {}

@@ -13,7 +13,8 @@ def shapley_of(values: np.ndarray, k: int) -> np.ndarray:
     """Shapley values of neighbours under the kNN utility, for one target row.
 
     The utility of a set is the mean value of its k nearest members, over k. Closed form of Jia et al. 2019,
-    "Efficient Task-Specific Data Valuation for Nearest Neighbor Algorithms", theorem 1, for any value a neighbour.
+    "Efficient Task-Specific Data Valuation for Nearest Neighbor Algorithms", theorem 1, for any value of
+    a neighbour.
 
     Args:
         values: (n,) value of each neighbour, nearest first.
@@ -30,7 +31,7 @@ def shapley_of(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def knn_shapley(evidence: Evidence) -> np.ndarray:
-    """Mean Shapley value over the target rows; a neighbour is worth how near its label is. (n,); high is good.
+    """Mean Shapley value over the target rows; a neighbour is worth how near its label is. (n,).
 
     Distances are cosines over the features; ties are broken by `sample_id` order.
     """

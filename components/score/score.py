@@ -48,8 +48,8 @@ def score(
         samples_folder: A sample table.
         vectors_folder: What `embed` wrote.
         warm_up_folders: {name: model folder of `finetune`}; each row is scored by one that did not see it.
-        scores_folder: Gets `scores.parquet`: sample_id, group_id, item_id, importance, a column a method, noise,
-            decision, reason, explanation, scored_by.
+        scores_folder: Gets `scores.parquet`: sample_id, group_id, item_id, importance, a column a method,
+            noise, decision, reason, explanation, scored_by.
         methods: Names of `METHODS`.
         weights: Of importance; `WEIGHTS` if None.
         seed: Of random draws.
@@ -65,10 +65,15 @@ def score(
     combined = combine(scores, weights, strata)
     decisions = decide(evidence.relevant, combined)
     table = pd.concat(
-        [evidence.samples[["sample_id", "group_id", "item_id"]], combined[["importance"]], scores, combined[["noise"]],
-         decisions],
+        [
+            evidence.samples[["sample_id", "group_id", "item_id"]],
+            combined[["importance"]],
+            scores,
+            combined[["noise"]],
+            decisions,
+        ],
         axis=1,
-    ).assign(scored_by=evidence.scorer)  # fmt: skip
+    ).assign(scored_by=evidence.scorer)
     counts = {str(k): int(v) for k, v in table["decision"].value_counts().items()}
     about = {
         "rows": len(table),

@@ -51,8 +51,8 @@ def warm_up_shares(samples_folder: str, selection_folder: str, share: float, see
 def challenger_rows(scores: pd.DataFrame, count: int) -> tuple[pd.Index, pd.Series]:
     """The rows to train on, and for each row why it is in or out.
 
-    Rows that look mislabelled are cut, then the most important are taken from each stratum in proportion to what
-    the cut left. Only a budget larger than that reaches for the cut rows again, the least suspicious first.
+    Rows that look mislabelled are cut, then the most important are taken from each stratum in proportion to
+    what the cut left. Only a larger budget reaches for the cut rows again, the least suspicious first.
 
     Args:
         scores: Columns sample_id, stratum, importance, noise, decision, reason; index unique.
@@ -76,7 +76,7 @@ def challenger_rows(scores: pd.DataFrame, count: int) -> tuple[pd.Index, pd.Seri
 def select(
     samples_folder: str, scores_folder: str, selection_folder: str, arms: list[str], budget: str, seed: int
 ) -> dict:
-    """Publish `selection.parquet`: the rows of each arm, and under arm `none` those the challenger leaves out.
+    """Publish the rows of each arm, and under arm `none` those the challenger leaves out.
 
     Every arm but `full` has exactly as many rows; `control` is drawn uniformly from all training rows, before
     any cut.

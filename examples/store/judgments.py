@@ -28,7 +28,7 @@ def make_judgments(
     everything = np.arange(len(items))
     pairs, oracle = [], []
     for query, text in enumerate(queries["query"]):
-        affinity = relevance.affinity(query, everything)
+        affinity = relevance.affinity(np.array(query), everything)
         chosen = _candidates(rng, config.items_per_query, to_grade(affinity), index.scores(text))
         pairs.append(np.stack([np.full_like(chosen, query), chosen]))
         oracle.append(affinity[chosen])

@@ -35,9 +35,9 @@ class LexicalIndex:
         self._postings = {}
         for word, (documents, frequencies) in found.items():
             rows = np.array(documents)
-            times = np.array(frequencies, dtype=np.float64)
+            weights = np.array(frequencies, dtype=np.float64)
             idf = np.log(1 + (self.size - len(rows) + 0.5) / (len(rows) + 0.5))
-            self._postings[word] = rows, idf * times * (k1 + 1) / (times + norm[rows])
+            self._postings[word] = rows, idf * weights * (k1 + 1) / (weights + norm[rows])
 
     def scores(self, query: str) -> np.ndarray:
         """Score every document for one query; (size,) float64, 0 where no word is shared."""

@@ -31,7 +31,9 @@ def test_ndcg_and_mrr_equal_trec_eval():
 
 
 def test_exponential_gain_by_hand():
-    data = Lists(np.array(["g"] * 3), np.array([0.0, 1.0, 3.0]), np.array(["a", "b", "c"]), 1.0, "exponential")
+    data = Lists(
+        np.array(["g"] * 3), np.array([0.0, 1.0, 3.0]), np.array(["a", "b", "c"]), 1.0, "exponential"
+    )
     found = data.ndcg(np.array([3.0, 2.0, 1.0]))[0]
     ideal = 7 + 1 / np.log2(3)
     assert found == pytest.approx((1 / np.log2(3) + 7 / 2) / ideal)
@@ -67,7 +69,9 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
             1.0,
         )
         # Two rankings that are equally good by construction: the true difference is 0.
-        found = paired_bootstrap(data, rng.normal(size=240), rng.normal(size=240), "ndcg@10", trial, resamples=1000)
+        found = paired_bootstrap(
+            data, rng.normal(size=240), rng.normal(size=240), "ndcg@10", trial, resamples=1000
+        )
         covered += found["low"] <= 0 <= found["high"]
     assert covered >= 51  # 95 % of 60 is 57; fewer than 51 has probability below 0.2 %
 

@@ -31,7 +31,9 @@ def test_losses_are_per_sample_unreduced_and_differentiable(ranker):
 
 def test_scores_do_not_depend_on_batching(ranker):
     pairs = pairs_of(ranker)
-    assert np.allclose(ranker.score(pairs, token_budget=8), ranker.score(pairs, token_budget=10_000), atol=1e-5)
+    assert np.allclose(
+        ranker.score(pairs, token_budget=8), ranker.score(pairs, token_budget=10_000), atol=1e-5
+    )
 
 
 def test_a_saved_ranker_gives_the_same_scores(ranker, tmp_path):
@@ -53,12 +55,17 @@ def test_sentence_transformers_opens_what_is_saved(ranker, tmp_path):
     if ranker.kind == "cross":
         peer = CrossEncoder(str(tmp_path), device="cpu")
         found = peer.predict(
-            list(zip(TEXTS, TEXTS[::-1], strict=True)), activation_fn=torch.nn.Identity(), show_progress_bar=False
+            list(zip(TEXTS, TEXTS[::-1], strict=True)),
+            activation_fn=torch.nn.Identity(),
+            show_progress_bar=False,
         )
         assert np.allclose(found, scores, atol=1e-4)
     else:
         peer = SentenceTransformer(str(tmp_path), device="cpu")
-        left, right = peer.encode(TEXTS, normalize_embeddings=True), peer.encode(TEXTS[::-1], normalize_embeddings=True)
+        left, right = (
+            peer.encode(TEXTS, normalize_embeddings=True),
+            peer.encode(TEXTS[::-1], normalize_embeddings=True),
+        )
         head = ranker.network.head
         found = (left * right).sum(1) * head.weight.item() + head.bias.item()
         assert np.allclose(found, scores, atol=1e-4)

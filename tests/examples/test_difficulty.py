@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from assay.examples.store import StoreConfig, simulate
 from assay.examples.store.lexical import LexicalIndex
 

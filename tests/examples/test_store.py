@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-
 from assay.examples.store import StoreConfig, simulate, write
 
 SMALL = StoreConfig(queries=30, seed=3)

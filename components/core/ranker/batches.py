@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TOKEN_BUDGET = 4096
+TOKEN_BUDGET = 2048
 """Tokens of a scoring batch, padding included: rows times the longest row."""
 
 
@@ -96,12 +96,12 @@ def bucketed(
     Yields:
         Row numbers of a batch, longest batch of the block first.
     """
-    lengths = np.asarray(lengths)
-    for start in range(0, len(lengths), block):
-        order = start + np.argsort(-lengths[start : start + block], kind="stable")
+    sizes = np.asarray(lengths)
+    for start in range(0, len(sizes), block):
+        order = start + np.argsort(-sizes[start : start + block], kind="stable")
         rows: list[int] = []
         for row in order.tolist():
-            if rows and (len(rows) + 1) * int(lengths[rows[0]]) > token_budget:
+            if rows and (len(rows) + 1) * int(sizes[rows[0]]) > token_budget:
                 yield rows
                 rows = []
             rows.append(row)

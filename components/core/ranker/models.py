@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,8 @@ class Ranker(nn.Module):
 
     def __init__(self, network: nn.Module, tokenizer, max_length: int = MAX_LENGTH):
         super().__init__()
-        self.network = network
+        # Any: what torch says of submodules (Tensor or Module) helps no reader.
+        self.network: Any = network
         self.tokenizer = tokenizer
         self.max_length = max_length
 
@@ -251,7 +253,7 @@ def checkpoint_kind(folder: str | Path) -> str | None:
     return json.loads(file.read_text())["kind"] if file.is_file() else None
 
 
-def _padded(ranker: Ranker, model: nn.Module) -> Ranker:
+def _padded(ranker: Ranker, model: Any) -> Ranker:
     # Decoder checkpoints often name no pad token, and batches cannot be made without one.
     if ranker.tokenizer.pad_token is None:
         ranker.tokenizer.pad_token = ranker.tokenizer.eos_token

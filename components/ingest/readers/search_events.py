@@ -37,7 +37,8 @@ def read_search_events(frame: pd.DataFrame, columns: dict[str, list[str]], ledge
     wrong = ~click.isin([0, 1])
     if wrong.any():
         raise BadInput(
-            f"column {name!r}: {int(wrong.sum())} values are not 0 or 1 (e.g. {frame.loc[wrong, name].iloc[0]!r})"
+            f"column {name!r}: {int(wrong.sum())} values are not 0 or 1 "
+            f"(e.g. {frame.loc[wrong, name].iloc[0]!r})"
         )
     item = text_of(frame, columns["item"])
     nothing = pd.Series(None, index=frame.index, dtype=object)

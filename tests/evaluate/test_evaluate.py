@@ -1,0 +1,116 @@
+"""What a finished run says of itself can be recomputed from its files."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from assay.components.core.metrics import Lists, paired_bootstrap
+from sklearn.metrics import roc_auc_score
+
+
+@pytest.fixture(scope="module")
+def lists(tiny_run):
+    table = pd.read_parquet(tiny_run.summary["files"]["predictions"])
+    return table, Lists(
+        table["group_id"].to_numpy(str),
+        table["grade"].to_numpy(float),
+        table["sample_id"].to_numpy(str),
+        1.0,
+        tiny_run.summary["gain"],
+    )
+
+
+@pytest.mark.parametrize("model", ["random", "lexical", "base", "control", "challenger", "full"])
+def test_results_are_those_of_the_predictions(tiny_run, lists, model):
+    table, ranked = lists
+    found = tiny_run.summary["results"][model]
+    assert found["ndcg@10"] == pytest.approx(ranked.ndcg(table[model].to_numpy()).mean())
+    assert found["mrr"] == pytest.approx(ranked.reciprocal_rank(table[model].to_numpy()).mean())
+    assert found["auc"] == pytest.approx(roc_auc_score(table["grade"] >= 1, table[model]))
+
+
+def test_comparisons_are_those_of_the_predictions(tiny_run, lists):
+    table, ranked = lists
+    for pair in ("challenger-control", "challenger-base", "challenger-full"):
+        one, two = pair.split("-")
+        expected = paired_bootstrap(ranked, table[one].to_numpy(), table[two].to_numpy(), "ndcg@10", 0)
+        assert tiny_run.summary["comparisons"][pair] == pytest.approx(expected)
+    assert tiny_run.summary["comparisons"]["challenger-champion"] is None
+    assert tiny_run.summary["results"]["champion"] is None
+
+
+def test_noise_figures_are_those_of_scores_and_truth(tiny_run):
+    scores = pd.read_parquet(tiny_run.summary["files"]["scores"])
+    truth = pd.read_parquet(tiny_run.out / "truth" / "truth.parquet").set_index("sample_id")
+    flipped = truth.loc[scores["sample_id"], "flipped"].to_numpy()
+    flagged = scores["decision"].isin(["drop", "relabel"]).to_numpy()
+    noise = tiny_run.summary["noise"]
+    assert noise["rate"] == 0.2
+    assert noise["auroc"] == pytest.approx(roc_auc_score(flipped, scores["noise"]))
+    assert noise["precision"] == pytest.approx(flipped[flagged].mean())
+    assert noise["recall"] == pytest.approx(flagged[flipped].mean())
+
+
+def test_every_arm_but_full_trains_on_as_many_rows(tiny_run):
+    results, selected = tiny_run.summary["results"], tiny_run.summary["selected"]
+    assert selected == int(0.4 * tiny_run.summary["samples"]["train"] + 0.5)
+    assert results["challenger"]["train_rows"] == results["control"]["train_rows"] == selected
+    assert results["full"]["train_rows"] == tiny_run.summary["samples"]["train"]
+    assert results["challenger"]["train_steps"] == results["control"]["train_steps"] > 0
+
+
+def test_the_cost_line_adds_up(tiny_run):
+    cost, seconds = tiny_run.summary["cost"], tiny_run.summary["seconds"]
+    assert cost["ratio"] == pytest.approx(
+        (cost["selection_seconds"] + cost["challenger_seconds"]) / cost["full_seconds"], abs=0.01
+    )
+    assert cost["selection_seconds"] == pytest.approx(
+        sum(seconds[s] for s in ("embed", "warmup", "score", "select")), abs=0.3
+    )
+    assert seconds["total"] == pytest.approx(sum(v for k, v in seconds.items() if k != "total"), abs=0.5)
+    assert all(v > 0 for k, v in seconds.items() if k != "promote")
+
+
+def test_the_report_is_one_file_that_says_the_verdict_first_and_needs_no_network(tiny_run):
+    html = (tiny_run.out / "report.html").read_text()
+    body = html[html.index("<body>") :]
+    assert (
+        body.index("verdict")
+        < body.index("<svg")
+        < body.index("most valuable")
+        < body.index("most suspicious")
+    )
+    outside = (
+        html.replace("http://www.w3.org", "")
+        .replace("http://purl.org", "")
+        .replace("http://creativecommons.org", "")
+    )
+    assert "http" not in outside.replace("https://matplotlib.org/", "")
+    assert "<script" not in html
+    assert f"{tiny_run.summary['results']['challenger']['ndcg@10']:.4f}" in html
+
+
+def test_user_text_is_escaped_in_the_report(tmp_path, tiny_run):
+    from assay.components.core.manifest import read_manifest
+    from assay.components.core.samples import read_samples
+    from assay.components.evaluate.report import write_report
+
+    scores = pd.read_parquet(tiny_run.summary["files"]["scores"])
+    train = read_samples(tiny_run.out / "samples", ["train"])
+    train["item"] = "<script>alert(1)</script>"
+    evidence = json.loads(next(tiny_run.out.glob("steps/*/evaluate/evidence/evidence.json")).read_text())
+    selection = pd.read_parquet(tiny_run.summary["files"]["selection"])
+    write_report(
+        tmp_path / "r.html", evidence, read_manifest(tiny_run.out / "samples"), scores, selection, train
+    )
+    html = (tmp_path / "r.html").read_text()
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_predictions_hold_every_test_row_once(tiny_run, lists):
+    table, _ = lists
+    assert len(table) == tiny_run.summary["samples"]["test"]
+    assert table["sample_id"].is_unique
+    assert np.isfinite(table.drop(columns=["sample_id", "group_id"]).to_numpy()).all()

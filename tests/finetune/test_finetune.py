@@ -1,0 +1,166 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from assay.components.core.manifest import publishing, read_manifest
+from assay.components.core.ranker import new_ranker, open_ranker
+from assay.components.core.samples import read_samples
+from assay.components.finetune import finetune as step
+from assay.components.finetune.adapters import merge, wrap
+from assay.components.finetune.finetune import FinetuneConfig, finetune
+from assay.components.finetune.trainer import BucketedSampler
+from assay.components.ingest.columns import parse_columns
+from assay.components.ingest.prepare import IngestConfig, ingest
+
+from tests.conftest import PAIRS_COLUMNS
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory, pairs_file):
+    folder = tmp_path_factory.mktemp("finetune")
+    config = IngestConfig(str(pairs_file), columns=parse_columns(PAIRS_COLUMNS))
+    ingest(config, *(str(folder / name) for name in ("samples", "texts", "truth")))
+    ids = read_samples(folder / "samples", ["train"])["sample_id"]
+    with publishing(folder / "selection") as (beside, _):
+        pd.DataFrame({"sample_id": ids[:96], "arm": "challenger"}).to_parquet(beside / "selection.parquet")
+    return folder
+
+
+def train(samples, tiny_encoder, out, **changes):
+    config = FinetuneConfig("challenger", str(tiny_encoder), **({"epochs": 2} | changes))
+    return finetune(config, str(samples / "samples"), str(samples / "selection"), str(out))
+
+
+@pytest.mark.parametrize("ranker", ["cross", "bi"])
+def test_the_merged_ranker_is_published_with_the_rows_it_saw(samples, tiny_encoder, tmp_path, ranker):
+    figures = train(samples, tiny_encoder, tmp_path / "model", ranker=ranker)
+    assert (figures["train_rows"], figures["train_steps"]) == (96, 12)
+    assert [h["epoch"] for h in figures["history"]] == [1, 2]
+    manifest = read_manifest(tmp_path / "model")
+    assert manifest["reload_difference"] <= 1e-5
+    assert not any("lora" in k for k in open_ranker(tmp_path / "model" / "ranker").state_dict())
+    assert len(pd.read_parquet(tmp_path / "model" / "rows.parquet")) == 96
+    untrained = new_ranker(ranker, tiny_encoder, 0)
+    pairs = untrained.tokenise(["red shoe"], ["green lamp"])
+    assert not np.allclose(untrained.score(pairs), open_ranker(tmp_path / "model" / "ranker").score(pairs))
+
+
+def test_a_frozen_head_is_found_by_the_reload_check(tiny_encoder, samples, tmp_path):
+    """The trap of design section 8: what was trained but is not saved changes scores after reload."""
+    ranker = new_ranker("cross", tiny_encoder, 0)
+    wrap(ranker, "lora")
+    validation = read_samples(samples / "samples", ["validation"])
+    saved = type(ranker)._save_network
+
+    def forget_the_head(self, folder):
+        with torch.no_grad():
+            self.network.model.classifier.weight.add_(0.5)
+        saved(self, folder)
+
+    type(ranker)._save_network = forget_the_head
+    try:
+        with pytest.raises(RuntimeError, match="trained but not saved"):
+            step._publish_merged(ranker, validation, tmp_path / "ranker")
+    finally:
+        type(ranker)._save_network = saved
+
+
+def test_the_adapter_trains_the_head_and_little_else(tiny_encoder):
+    ranker = new_ranker("cross", tiny_encoder, 0)
+    network = wrap(ranker, "lora")
+    trainable = {n for n, p in network.named_parameters() if p.requires_grad}
+    assert any("classifier" in n for n in trainable)
+    assert all("lora_" in n or "classifier" in n for n in trainable)
+    # Every linear layer but the head carries one: 6 a transformer layer, and the pooler.
+    assert sum("lora_A" in n for n in trainable) == 2 * 6 + 1
+    before = ranker.score(ranker.tokenise(["a"], ["b"]))
+    merge(ranker)
+    assert np.allclose(ranker.score(ranker.tokenise(["a"], ["b"])), before, atol=1e-6)
+
+
+def test_training_learns_what_the_words_say(samples, tiny_encoder, tmp_path):
+    figures = train(
+        samples, tiny_encoder, tmp_path / "m", epochs=6, learning_rate=5e-3, batch_size=8, patience=6
+    )
+    losses = [h["eval_loss"] for h in figures["history"]]
+    assert min(losses) < losses[0]
+
+
+def test_weights_weigh(tiny_encoder):
+    """A row of weight 3 counts as three rows of weight 1."""
+    from assay.components.finetune.trainer import RankerTrainer
+
+    ranker = new_ranker("cross", tiny_encoder, 0).eval()
+    trainer = RankerTrainer.__new__(RankerTrainer)
+    trainer.ranker = ranker
+    trainer.args = type("Arguments", (), {"device": torch.device("cpu")})()
+
+    def loss(rows, weights):
+        texts = ["red shoe", "lamp"]
+        pairs = ranker.tokenise(
+            [texts[i] for i in rows], ["shoe"] * len(rows), [1.0 - i for i in rows], weights
+        )
+        return trainer.compute_loss(None, {"batch": pairs.batch(range(len(rows)))}).item()
+
+    assert loss([0, 1], [3.0, 1.0]) == pytest.approx(loss([0, 0, 0, 1], [1.0] * 4), abs=1e-6)
+    assert loss([0, 1], [3.0, 1.0]) != pytest.approx(loss([0, 1], [1.0, 1.0]), abs=1e-4)
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(
+    samples, tiny_encoder, tmp_path, monkeypatch
+):
+    train(samples, tiny_encoder, tmp_path / "whole", epochs=3)
+    monkeypatch.setenv("ASSAY_WORK", str(tmp_path / "work"))
+    original = step.SayProgress.on_step_end
+
+    def killed(self, args, state, control, **kwargs):
+        if state.global_step == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(step.SayProgress, "on_step_end", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(samples, tiny_encoder, tmp_path / "resumed", epochs=3)
+    assert not (tmp_path / "resumed").exists()
+    [checkpoint] = (tmp_path / "work").glob("*/checkpoint-*")
+    assert checkpoint.name == "checkpoint-6"
+    seen = []
+
+    def counted(self, args, state, control, **kwargs):
+        seen.append(state.global_step)
+        original(self, args, state, control, **kwargs)
+
+    monkeypatch.setattr(step.SayProgress, "on_step_end", counted)
+    train(samples, tiny_encoder, tmp_path / "resumed", epochs=3)
+    assert seen[0] == 7
+    whole, resumed = (json.loads((tmp_path / n / "manifest.json").read_text()) for n in ("whole", "resumed"))
+    assert whole["sha256"] == resumed["sha256"]
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_an_arm_without_rows_is_named(samples, tiny_encoder, tmp_path):
+    config = FinetuneConfig("nobody", str(tiny_encoder))
+    with pytest.raises(ValueError, match=r"'nobody' has no rows; the selection has \['challenger'\]"):
+        finetune(config, str(samples / "samples"), str(samples / "selection"), str(tmp_path / "m"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"ranker": "dual"}, {"adapter": "magic"}, {"epochs": 0}, {"learning_rate": -1.0}]
+)
+def test_a_wrong_configuration_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        FinetuneConfig("challenger", **wrong)
+
+
+def test_the_sampler_gives_each_row_once_in_batches_of_like_length():
+    lengths = np.random.default_rng(0).integers(5, 100, 1003)
+    sampler = BucketedSampler(lengths, 16, seed=3)
+    first = list(sampler)
+    assert sorted(row for rows in first for row in rows) == list(range(1003))
+    assert len(first) == len(sampler) == 63
+    padded = sum(len(rows) * lengths[rows].max() for rows in first)
+    assert padded < 1.2 * lengths.sum()
+    assert list(sampler) == first
+    sampler.set_epoch(1)
+    assert list(sampler) != first

@@ -1,0 +1,109 @@
+"""README, docs, --help and code agree."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from assay.components.score.methods import METHODS
+from assay.pipelines.config import METHODS as CONFIGURED
+from assay.pipelines.config import RunConfig
+from assay.pipelines.importance import importance
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("*/*/README.md"),
+    ]
+)
+
+
+def help_of(*command: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "assay.pipelines.cli", *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "200", "PATH": "/usr/bin:/bin"},
+    ).stdout
+
+
+COMMANDS = ["run", "compile", "report", "promote", "rollback", "serve", "bundle", "data"]
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    return {command: help_of(command) for command in COMMANDS}
+
+
+def test_every_command_is_there(helps):
+    listed = help_of()
+    assert all(re.search(rf"^  {command} ", listed, re.M) for command in COMMANDS)
+
+
+def test_the_options_of_the_contract_are_there(helps):
+    for option in [
+        "data",
+        "task",
+        "columns",
+        "max-grade",
+        "relevant-at",
+        "gain",
+        "split-column",
+        "sample",
+        "test-sample",
+        "budget",
+        "noise",
+        "with-full",
+        "no-control",
+        "drop-unlabelled",
+        "ranker",
+        "model",
+        "name",
+        "epochs",
+        "seed",
+        "out",
+        "fresh",
+    ]:
+        assert re.search(rf"--{option}\b", helps["run"]), option
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_a_page_names_is_there(page, helps):
+    text = page.read_text()
+    for command, option in re.findall(r"assay (\w+)[^\n`]*?(--[a-z-]+)?", text):
+        if command in COMMANDS and option:
+            assert option in helps[command], f"assay {command} {option}"
+    for line in re.findall(rf"assay (?:{'|'.join(COMMANDS)})\b[^\n`]*", text):
+        command = line.split()[1]
+        for option in re.findall(r"(?<!\S)(--[a-z][a-z-]*)", line):
+            assert option in helps[command], line
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    for target in re.findall(r"`make ([a-z-]+)", text):
+        assert target in targets, target
+    for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", text):
+        assert (page.parent / link).exists(), link
+
+
+def test_methods_and_defaults_are_the_same_in_config_pipeline_and_code():
+    assert [*CONFIGURED, "random"] == list(METHODS)
+    arguments = RunConfig().pipeline_arguments()
+    inputs = importance.pipeline_spec.root.input_definitions.parameters
+    assert set(arguments) <= set(inputs)
+    assert set(inputs) - set(arguments) == {"run_hash", "data_sha256", "code", "champion"}
+    from google.protobuf import json_format
+
+    for name in set(arguments) - {"data", "gates", "seed"}:
+        default = json_format.MessageToDict(inputs[name].default_value)
+        assert default == arguments[name] or (default, arguments[name]) == ({}, {}), name
+
+
+def test_every_configuration_field_has_a_description():
+    assert all(field.description for field in RunConfig.model_fields.values())
+    example = (ROOT / "docs" / "configuration.md").read_text()
+    for name in RunConfig.model_fields:
+        assert f"`{name}`" in example, name

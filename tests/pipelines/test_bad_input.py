@@ -1,0 +1,103 @@
+"""Bad input: a clear line, exit code 2, nothing left behind, and no heavy import before it is found."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import PAIRS_COLUMNS, assay, pairs_frame
+
+
+def spoiled(tmp_path, case):
+    frame, extra = pairs_frame(), []
+    if case == "missing column":
+        extra = ["--columns", "query=q,item=name,label=grade"]
+    elif case == "labels equal":
+        frame["grade"] = 1
+    elif case == "one group":
+        frame["q"] = "same"
+    elif case == "nan labels":
+        frame["grade"] = frame["grade"].where(frame.index != 3)
+    elif case == "model without weights":
+        (tmp_path / "empty-model").mkdir()
+        (tmp_path / "empty-model" / "config.json").write_text("{}")
+        extra = ["--model", str(tmp_path / "empty-model")]
+    elif case.startswith("budget"):
+        extra = ["--budget", case.split()[1]]
+    elif case == "count too large":
+        extra = ["--budget", "100000"]
+    elif case == "gain":
+        extra = ["--gain", "cubic"]
+    file = tmp_path / "pairs.csv"
+    frame.to_csv(file, index=False)
+    if case == "empty file":
+        file.write_text("")
+    elif case == "not utf-8":
+        file.write_bytes(b"q,title,grade,pid,part\ncaf\xe9,x,1,1,a\n")
+    elif case == "missing file":
+        file.unlink()
+    return ["run", "--data", file, "--columns", PAIRS_COLUMNS, *extra]
+
+
+CASES = {
+    "missing file": "no such file",
+    "missing column": "'name' (for item) is not in the file; it has: q, title, grade, pid, part",
+    "empty file": "the file is empty",
+    "labels equal": "all labels equal",
+    "one group": "one group only",
+    "nan labels": "1 of 400 grades are negative, missing or not numbers",
+    "not utf-8": "not UTF-8",
+    "budget 0": "--budget 0: write a fraction in (0, 1]",
+    "budget 1.5": "--budget 1.5",
+    "budget lots": "--budget lots: not a number",
+    "count too large": "there are only",
+    "model without weights": "no *.safetensors weights",
+    "gain": "gain",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input(tmp_path, case):
+    arguments = spoiled(tmp_path, case)
+    before = sorted(tmp_path.rglob("*"))
+    result = assay(*arguments, "--out", tmp_path / "out", cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert CASES[case] in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, pairs_file):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    run = ["run", "--data", pairs_file, "--columns", PAIRS_COLUMNS, "--out", tmp_path / "out", "--fresh"]
+    result = assay(*run, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "holds something else" in result.stderr
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_unknown_option_and_a_wrong_setting_name_themselves(tmp_path):
+    assert assay("run", "--bugdet", "0.3", cwd=tmp_path).returncode == 2
+    (tmp_path / "c.yaml").write_text("bugdet: 0.3\n")
+    result = assay("run", "--config", tmp_path / "c.yaml", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "bugdet" in result.stderr
+
+
+def test_all_of_it_is_found_before_anything_heavy_is_imported(tmp_path, pairs_file):
+    code = f"""
+import sys
+from pathlib import Path
+from assay.pipelines import launch
+from assay.pipelines.cli import app
+heavy = {{"torch", "kfp", "mlflow", "transformers"}}
+launch.launch = lambda checked, out: print(sorted(heavy & set(sys.modules))) or 1
+arguments = ["run", "--data", {str(pairs_file)!r}, "--columns", {PAIRS_COLUMNS!r}, "--out", "out"]
+app(arguments, standalone_mode=False)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.stdout.strip() == "[]", result.stderr

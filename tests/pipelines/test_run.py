@@ -1,0 +1,256 @@
+"""The chain end to end, through the real local runner."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from assay.components.core.samples import read_samples
+
+from tests.conftest import assay, tiny_arguments
+
+KEYS = {
+    "schema",
+    "task",
+    "seed",
+    "ranker",
+    "data",
+    "samples",
+    "groups",
+    "budget",
+    "selected",
+    "metric",
+    "gain",
+    "results",
+    "comparisons",
+    "verdict",
+    "noise",
+    "cost",
+    "seconds",
+    "wall_seconds",
+    "gate",
+    "model",
+    "files",
+}
+
+
+def test_the_summary_has_every_part(tiny_run):
+    summary = tiny_run.summary
+    assert set(summary) == KEYS
+    assert summary["schema"] == 1
+    assert set(summary["results"]) == {
+        "random",
+        "lexical",
+        "base",
+        "control",
+        "challenger",
+        "full",
+        "champion",
+    }
+    assert summary["verdict"] in ("gain", "no significant gain", "loss")
+    assert summary["model"] == {"name": "tiny", "version": "1", "alias": summary["model"]["alias"]}
+    assert summary["data"]["rows_in"] == 400
+    assert all(Path(file).exists() for file in summary["files"].values())
+
+
+def test_the_last_line_of_stdout_is_the_summary_and_progress_is_on_stderr(tiny_run):
+    assert tiny_run.result.stdout.strip().splitlines() == [
+        str(tiny_run.out.relative_to(tiny_run.folder) / "summary.json")
+    ]
+    for step in ("ingest", "embed", "score", "evaluate", "register"):
+        assert step in tiny_run.result.stderr
+    assert "challenger" in tiny_run.result.stderr
+
+
+def test_the_run_and_its_registry_are_where_the_contract_says(tiny_run):
+    assert tiny_run.out.parent == tiny_run.folder / "runs"
+    assert (tiny_run.folder / "runs" / "mlflow.db").is_file()
+    assert sorted(p.name for p in tiny_run.folder.iterdir()) == ["runs"]
+
+
+def test_scores_and_selection_have_the_columns_of_the_contract(tiny_run):
+    scores = pd.read_parquet(tiny_run.out / "scores.parquet")
+    methods = {"label_quality", "knn_shapley", "influence", "el2n", "margin", "loss"}
+    assert methods | {"sample_id", "group_id", "item_id", "importance", "decision", "reason"} <= set(scores)
+    assert scores["importance"].between(0, 1).all()
+    selection = pd.read_parquet(tiny_run.out / "selection.parquet")
+    assert list(selection) == ["sample_id", "group_id", "item_id", "arm", "importance", "decision", "reason"]
+    train = read_samples(tiny_run.out / "samples", ["train"])
+    assert set(scores["sample_id"]) == set(train["sample_id"]) >= set(selection["sample_id"])
+
+
+def test_the_same_command_again_does_nothing_twice(tiny_run, pairs_file, tiny_encoder):
+    before = (tiny_run.out / "selection.parquet").read_bytes()
+    result = assay(*tiny_arguments(pairs_file, tiny_encoder), "--with-full", cwd=tiny_run.folder)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stderr.count("Executing task") <= 2 + result.stderr.count("Executing task 'condition")
+    assert (tiny_run.out / "selection.parquet").read_bytes() == before
+    again = json.loads((tiny_run.out / "summary.json").read_text())
+    assert {k: again[k] for k in ("results", "comparisons", "model", "verdict")} == {
+        k: tiny_run.summary[k] for k in ("results", "comparisons", "model", "verdict")
+    }
+
+
+def test_report_shows_a_finished_run_and_misses_an_unfinished_one(tiny_run, tmp_path):
+    shown = assay("report", "--out", tiny_run.out, cwd=tiny_run.folder)
+    assert shown.returncode == 0
+    assert tiny_run.summary["verdict"] in shown.stderr
+    missing = assay("report", "--out", tmp_path, cwd=tmp_path)
+    assert missing.returncode == 2
+    assert "no finished run" in missing.stderr
+
+
+def descendants() -> set[int]:
+    return {
+        p.pid
+        for p in psutil.process_iter(["cmdline"])
+        if "assay.pipelines.local" in " ".join(p.info["cmdline"] or [])
+    }
+
+
+def interrupt_at(step: str, arguments, folder: Path) -> str:
+    """Start the command, press Ctrl-C when a step begins, and see that nothing is left alive."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "assay.pipelines.cli", *arguments],
+        cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
+    )  # fmt: skip
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if step in line:
+            break
+    else:
+        pytest.fail(f"{step} never began:\n{''.join(seen[-30:])}")
+    time.sleep(1.0)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family
+    process.send_signal(signal.SIGINT)
+    out, rest = process.communicate(timeout=60)
+    assert process.returncode == 130, rest
+    assert out == ""
+    gone, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+    assert not list(folder.glob("runs/*/summary.json"))
+    return "".join(seen) + rest
+
+
+STEPS = ["Executing task 'embed'", "finetune b:", "Executing task 'select-2'"]
+ALL_STEPS = [
+    "Executing task 'ingest'", *STEPS, "Executing task 'score'", "finetune challenger:", "finetune control:",
+    "Executing task 'evaluate'", "Executing task 'register'",
+]  # fmt: skip
+
+
+def resumes(steps, folder, pairs_file, tiny_encoder, tiny_run):
+    arguments = tiny_arguments(pairs_file, tiny_encoder)
+    for step in steps:
+        said = interrupt_at(step, arguments, folder)
+        assert "the same command goes on" in said
+    result = assay(*arguments, cwd=folder)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "cache hit" in result.stderr
+    out = folder / Path(result.stdout.strip()).parent
+    mine = pd.read_parquet(out / "selection.parquet")
+    reference = (
+        pd.read_parquet(tiny_run.out / "selection.parquet").query("arm != 'full'").reset_index(drop=True)
+    )
+    pd.testing.assert_frame_equal(mine, reference)
+    return out
+
+
+def test_ctrl_c_leaves_nothing_alive_and_the_same_command_resumes(
+    tmp_path, pairs_file, tiny_encoder, tiny_run
+):
+    out = resumes(STEPS, tmp_path, pairs_file, tiny_encoder, tiny_run)
+    log = (out / "run.log").read_text()
+    assert log.count("Executing task") - log.count("cache hit") > 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_any_step(tmp_path, pairs_file, tiny_encoder, tiny_run):
+    one = (
+        resumes(ALL_STEPS, tmp_path / "a", pairs_file, tiny_encoder, tiny_run)
+        if (tmp_path / "a").mkdir() is None
+        else None
+    )
+    (tmp_path / "b").mkdir()
+    result = assay(*tiny_arguments(pairs_file, tiny_encoder), cwd=tmp_path / "b")
+    two = tmp_path / "b" / Path(result.stdout.strip()).parent
+    assert (one / "selection.parquet").read_bytes() == (two / "selection.parquet").read_bytes()
+
+
+@pytest.mark.slow
+def test_without_the_truth_the_selection_is_the_same(tmp_path, pairs_file, tiny_encoder, tiny_run):
+    """Only `evaluate` is given the truth: a run whose truth is deleted early selects the same rows."""
+    arguments = tiny_arguments(pairs_file, tiny_encoder)
+    interrupt_at("Executing task 'embed'", arguments, tmp_path)
+    [truth] = tmp_path.glob("runs/*/steps/*/ingest/truth/truth.parquet")
+    truth.unlink()
+    result = assay(*arguments, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "truth" in result.stderr
+    [selected] = tmp_path.glob("runs/*/steps/*/select-2/selection/selection.parquet")
+    mine = pd.read_parquet(selected)
+    reference = (
+        pd.read_parquet(tiny_run.out / "selection.parquet").query("arm != 'full'").reset_index(drop=True)
+    )
+    pd.testing.assert_frame_equal(mine, reference)
+
+
+@pytest.mark.slow
+def test_no_control_is_unproven_and_a_bi_encoder_runs_too(tmp_path, pairs_file, tiny_encoder):
+    arguments = [*tiny_arguments(pairs_file, tiny_encoder), "--no-control", "--ranker", "bi"]
+    result = assay(*arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    summary = json.loads((tmp_path / result.stdout.strip()).read_text())
+    assert (summary["verdict"], summary["ranker"]) == ("unproven", "bi")
+    assert summary["results"]["control"] is None
+    assert summary["comparisons"]["challenger-control"] is None
+    assert "Unproven" in (tmp_path / summary["files"]["report"]).read_text()
+
+
+@pytest.mark.slow
+def test_a_champion_is_compared_with_and_can_be_the_model(tmp_path, pairs_file, tiny_encoder):
+    """A second run meets the first one's champion, and `models:/NAME@champion` can be trained on."""
+    from assay.components.core import tracking
+    from assay.components.promote.promote import promote
+
+    first = tiny_arguments(pairs_file, tiny_encoder)
+    assert assay(*first, cwd=tmp_path).returncode == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+        if tracking.version_by_alias(tracking.connect(), "tiny", "champion") is None:
+            assert promote("tiny", "1", "")["promoted"]
+    changed = ["models:/tiny@champion" if a == str(tiny_encoder) else a for a in first]
+    result = assay(*changed, "--seed", "1", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    summary = json.loads((tmp_path / result.stdout.strip()).read_text())
+    assert summary["results"]["champion"] is not None
+    assert summary["gate"]["against"] == "champion"
+    assert summary["comparisons"]["challenger-champion"] is not None
+    assert summary["model"]["version"] == "2"
+
+
+@pytest.mark.slow
+def test_a_failing_step_says_why_and_exits_1(tmp_path, pairs_file, tiny_encoder):
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_encoder, broken)
+    (broken / "model.safetensors").write_bytes(b"not safetensors")
+    arguments = [
+        str(broken) if a == str(tiny_encoder) else a for a in tiny_arguments(pairs_file, tiny_encoder)
+    ]
+    result = assay(*arguments, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "failed: " in result.stderr
+    assert "Safetensor" in result.stderr
+    assert result.stdout == ""
+    assert not list(tmp_path.glob("runs/*/summary.json"))

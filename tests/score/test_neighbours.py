@@ -1,0 +1,30 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from assay.components.score.neighbours import shapley_of
+
+
+def utility(values, members, k):
+    """Mean value of the k nearest members, over k; neighbours are given nearest first."""
+    return sum(values[i] for i in sorted(members)[:k]) / k
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 10])
+def test_the_closed_form_is_the_definition(k):
+    values = np.random.default_rng(k).random(6)
+    n = len(values)
+    expected = np.zeros(n)
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        for size in range(n):
+            weight = math.factorial(size) * math.factorial(n - size - 1) / math.factorial(n)
+            for subset in itertools.combinations(others, size):
+                expected[i] += weight * (utility(values, [*subset, i], k) - utility(values, subset, k))
+    assert np.allclose(shapley_of(values, k), expected)
+    assert shapley_of(values, k).sum() == pytest.approx(utility(values, range(n), k))
+
+
+def test_one_neighbour_gets_everything():
+    assert shapley_of(np.array([0.7]), 10) == pytest.approx([0.07])
