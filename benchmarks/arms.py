@@ -1,7 +1,7 @@
 """Claim: the challenger beats a random sample of its size; and what all rows reach, over seeds.
 
 Work: the demo on the simulated store and, where ASSAY_DATA is, MSRD movie search; 30 % planted flips, budget
-30 %, LoRA cross-encoder, 2 epochs. Each (set, seed) is a run under runs/bench-arms; a finished one is not run
+30 %, LoRA bi-encoder, 2 epochs. Each (set, seed) is a run under runs/bench-arms; a finished one is not run
 again. QUICK=1 runs seed 0 alone.
 """
 

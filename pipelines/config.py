@@ -56,7 +56,7 @@ class RunConfig(BaseModel):
     drop_unlabelled: bool = Field(
         False, description="drop rows without a usable grade rather than refuse the file"
     )
-    ranker: Literal["cross", "bi"] = Field("cross", description="cross-encoder or bi-encoder")
+    ranker: Literal["cross", "bi"] = Field("bi", description="bi-encoder (bi) or cross-encoder (cross)")
     model: str = Field(
         ENCODER, description="what is fine-tuned: minilm, a folder, a hub id or models:/NAME@ALIAS"
     )

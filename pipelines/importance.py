@@ -60,7 +60,7 @@ def importance(
     arms: list[str] = ["challenger", "control"],  # noqa: B006
     encoder: str = "minilm",
     model: str = "minilm",
-    ranker: str = "cross",
+    ranker: str = "bi",
     adapter: str = "lora",
     epochs: int = 2,
     batch_size: int = 16,

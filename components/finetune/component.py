@@ -11,7 +11,7 @@ def finetune(
     model: dsl.Output[dsl.Model],
     arm: str,
     base: str = "minilm",
-    ranker: str = "cross",
+    ranker: str = "bi",
     adapter: str = "lora",
     epochs: int = 2,
     batch_size: int = 16,

@@ -41,14 +41,14 @@ class FinetuneConfig:
         epochs: Passes over the rows, at most.
         batch_size: Rows a step.
         learning_rate: At its peak; linear warm-up over a tenth, then linear decay.
-        patience: Epochs without a lower validation loss before training stops.
+        patience: Epochs without a higher validation AUC before training stops.
         max_length: Tokens of a row or text.
         seed: Of the head, the dropout and the order of rows.
     """
 
     arm: str
     model: str = "minilm"
-    ranker: str = "cross"
+    ranker: str = "bi"
     adapter: str = "lora"
     epochs: int = 2
     batch_size: int = 16
@@ -126,8 +126,8 @@ def _train(config, checkpoint: Path, train: pd.DataFrame, validation: pd.DataFra
         save_strategy="epoch",
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
+        metric_for_best_model="eval_auc",
+        greater_is_better=True,
         bf16=not isinstance(autocast(), type(_no_autocast())),
         seed=config.seed,
         data_seed=config.seed,

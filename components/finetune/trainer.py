@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from assay.components.core.progress import say
 from assay.components.core.ranker import Batch, Pairs, Ranker
+from sklearn.metrics import roc_auc_score
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
 
@@ -86,15 +86,20 @@ class RankerTrainer(Trainer):
         loss = (losses * batch.weights).sum() / batch.weights.sum()
         return (loss, losses) if return_outputs else loss
 
-    @torch.inference_mode()
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
-        """Mean loss on the validation rows."""
+        """Mean loss and AUC on the validation rows.
+
+        Training stops by AUC: clean rows make a ranker sure of itself, which raises its loss while it still
+        learns to rank.
+        """
         pairs: Pairs = self.eval_dataset if eval_dataset is None else eval_dataset
-        was_training = self.ranker.training
-        self.ranker.eval()
-        losses = [self.ranker.losses(batch.to(self.args.device)).float().cpu() for batch in pairs.batches()]
-        self.ranker.train(was_training)
-        metrics = {f"{metric_key_prefix}_loss": float(torch.cat(losses).mean())}
+        logits, labels = self.ranker.score(pairs), pairs.labels.numpy()
+        relevant = labels >= 0.5
+        one_class = relevant.all() or not relevant.any()
+        metrics = {
+            f"{metric_key_prefix}_loss": float(np.mean(np.logaddexp(0, logits) - labels * logits)),
+            f"{metric_key_prefix}_auc": 0.5 if one_class else float(roc_auc_score(relevant, logits)),
+        }
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -112,8 +117,7 @@ class SayProgress(TrainerCallback):
             say(self.step, f"step {state.global_step} of {state.max_steps}")
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
-        """The validation loss."""
-        say(
-            self.step,
-            f"epoch {state.epoch:.0f}: validation loss {(metrics or {}).get('eval_loss', float('nan')):.4f}",
-        )
+        """The figures of the validation rows."""
+        found = metrics or {}
+        shown = ", ".join(f"{name.removeprefix('eval_')} {value:.4f}" for name, value in found.items())
+        say(self.step, f"epoch {state.epoch:.0f}: validation {shown}")

@@ -29,7 +29,7 @@ def samples(tmp_path_factory, pairs_file):
 
 
 def train(samples, tiny_encoder, out, **changes):
-    config = FinetuneConfig("challenger", str(tiny_encoder), **({"epochs": 2} | changes))
+    config = FinetuneConfig("challenger", str(tiny_encoder), **({"epochs": 2, "ranker": "cross"} | changes))
     return finetune(config, str(samples / "samples"), str(samples / "selection"), str(out))
 
 

@@ -205,12 +205,12 @@ def test_without_the_truth_the_selection_is_the_same(tmp_path, pairs_file, tiny_
 
 
 @pytest.mark.slow
-def test_no_control_is_unproven_and_a_bi_encoder_runs_too(tmp_path, pairs_file, tiny_encoder):
-    arguments = [*tiny_arguments(pairs_file, tiny_encoder), "--no-control", "--ranker", "bi"]
+def test_no_control_is_unproven_and_a_cross_encoder_runs_too(tmp_path, pairs_file, tiny_encoder):
+    arguments = [*tiny_arguments(pairs_file, tiny_encoder), "--no-control", "--ranker", "cross"]
     result = assay(*arguments, cwd=tmp_path)
     assert result.returncode == 0, result.stderr[-3000:]
     summary = json.loads((tmp_path / result.stdout.strip()).read_text())
-    assert (summary["verdict"], summary["ranker"]) == ("unproven", "bi")
+    assert (summary["verdict"], summary["ranker"]) == ("unproven", "cross")
     assert summary["results"]["control"] is None
     assert summary["comparisons"]["challenger-control"] is None
     assert "Unproven" in (tmp_path / summary["files"]["report"]).read_text()
