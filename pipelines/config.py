@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from assay.components.core.checkpoints import ENCODER
+from assay.components.core.checkpoints import ENCODER, is_ranker
 from assay.components.core.errors import BadInput
 from assay.components.ingest.columns import parse_columns
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -60,7 +60,9 @@ class RunConfig(BaseModel):
     model: str = Field(
         ENCODER, description="what is fine-tuned: minilm, a folder, a hub id or models:/NAME@ALIAS"
     )
-    encoder: str = Field(ENCODER, description="what makes the vectors and the baseline `base`")
+    encoder: str = Field(
+        "", description="what makes the vectors and the baseline `base`; the model if not given"
+    )
     adapter: Literal["lora"] = Field("lora", description="how it is fine-tuned")
     epochs: int = Field(2, ge=1, description="passes over the rows, at most")
     batch_size: int = Field(16, ge=1, description="rows a step")
@@ -92,6 +94,12 @@ class RunConfig(BaseModel):
         return self.name or f"assay-{self.task}"
 
     @property
+    def embedding_model(self) -> str:
+        """What makes the vectors: the model itself, unless that is a trained ranker already."""
+        trained = self.model.startswith("models:/") or is_ranker(self.model)
+        return self.encoder or (ENCODER if trained else self.model)
+
+    @property
     def arms(self) -> list[str]:
         """Rankers to train, the challenger first."""
         return ["challenger", *(["control"] if self.control else []), *(["full"] if self.with_full else [])]
@@ -106,6 +114,7 @@ class RunConfig(BaseModel):
         out = self.model_dump(exclude={"with_full", "control", "gates", "name", "warm_up_share"})
         return out | {
             "arms": self.arms,
+            "encoder": self.embedding_model,
             "gates": {k: float(v) for k, v in self.gates.model_dump().items()},
             "name": self.registered_name,
             "warm_up_share": str(self.warm_up_share),

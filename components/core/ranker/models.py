@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from assay.components.core.checkpoints import DESCRIPTION
 from assay.components.core.ranker.batches import TOKEN_BUDGET, Batch, Pairs
 from assay.components.core.ranker.encoder import mean_pool
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-DESCRIPTION = "ranker.json"
 MAX_LENGTH = 128
 """Tokens of a row (cross-encoder) or of a text (bi-encoder); what is longer is cut by the tokenizer."""
 
@@ -245,12 +245,6 @@ def open_ranker(folder: str | Path) -> Ranker:
 
         ranker.network.head.load_state_dict(load_file(folder / "scaled_cosine.safetensors"))
     return ranker.eval().to(device())
-
-
-def checkpoint_kind(folder: str | Path) -> str | None:
-    """The kind of ranker a folder holds, or None where it holds a bare encoder."""
-    file = Path(folder) / DESCRIPTION
-    return json.loads(file.read_text())["kind"] if file.is_file() else None
 
 
 def _padded(ranker: Ranker, model: Any) -> Ranker:
