@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -127,19 +126,15 @@ def _log_model(parts: dict[str, str]):
 
     inputs = Schema([ColSpec("string", "context"), ColSpec("string", "item")])
     versions = library_versions() | {n: metadata.version(n) for n in ("tokenizers", "safetensors")}
-    with tempfile.TemporaryDirectory() as folder:
+    for part, folder in parts.items():
         # MLflow names an artifact by its source folder, and `download_version` looks for the part's name.
-        for part, source in parts.items():
-            Path(folder, part).symlink_to(Path(source).resolve(), target_is_directory=True)
-        return mlflow.pyfunc.log_model(
-            name="ranker",
-            python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-            artifacts={part: str(Path(folder, part)) for part in parts},
-            signature=ModelSignature(inputs=inputs, outputs=Schema([ColSpec("float")])),
-            metadata={
-                "example": {"context": "red running shoes", "item": "trail running shoe, red, size 42"}
-            },
-            pip_requirements=[
-                f"{n}=={versions[n].partition('+')[0]}" for n in _REQUIREMENTS if n in versions
-            ],
-        )
+        if Path(folder).name != part:
+            raise ValueError(f"{folder}: the folder of part {part} must be called {part}")
+    return mlflow.pyfunc.log_model(
+        name="ranker",
+        python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+        artifacts=parts,
+        signature=ModelSignature(inputs=inputs, outputs=Schema([ColSpec("float")])),
+        metadata={"example": {"context": "red running shoes", "item": "trail running shoe, red, size 42"}},
+        pip_requirements=[f"{n}=={versions[n].partition('+')[0]}" for n in _REQUIREMENTS if n in versions],
+    )
