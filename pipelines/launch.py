@@ -113,12 +113,8 @@ def _follow(process: subprocess.Popen, log: IO[str], stream: IO[str]) -> str:
         if text.startswith(MARK):
             _, step, rest = text.split("|", 2)
             shown = f"  {step}: {rest}"
-        elif "Executing task" in text or "cache hit" in text:
-            shown = (
-                text[text.find("Executing task") :]
-                if "Executing task" in text
-                else text.split(" (key")[0][text.find("Task") :]
-            )
+        elif "Executing task" in text:
+            shown = text[text.find("Executing task") :]
         if shown:
             print(f"{time.monotonic() - started:6.0f} s {shown}", file=stream, flush=True)
         if "Traceback (most recent call last)" in text:
