@@ -135,9 +135,16 @@ def interrupt_at(step: str, arguments, folder: Path) -> str:
 
 STEPS = ["Executing task 'embed'", "finetune b:", "Executing task 'select-2'"]
 ALL_STEPS = [
-    "Executing task 'ingest'", *STEPS, "Executing task 'score'", "finetune challenger:", "finetune control:",
-    "Executing task 'evaluate'", "Executing task 'register'",
-]  # fmt: skip
+    "Executing task 'ingest'",
+    "Executing task 'embed'",
+    "finetune b:",
+    "Executing task 'score'",
+    "Executing task 'select-2'",
+    "finetune challenger:",
+    "finetune control:",
+    "Executing task 'evaluate'",
+    "Executing task 'register'",
+]
 
 
 def resumes(steps, folder, pairs_file, tiny_encoder, tiny_run):
@@ -163,18 +170,15 @@ def test_ctrl_c_leaves_nothing_alive_and_the_same_command_resumes(
     tmp_path, pairs_file, tiny_encoder, tiny_run
 ):
     out = resumes(STEPS, tmp_path, pairs_file, tiny_encoder, tiny_run)
-    # One start for each step, one more for each of the three that were interrupted.
-    assert (out / "run.log").read_text().count("Executing task") == 12 + 3
+    # One start for each of 11 steps (12 where the gate passed), one more for each that was interrupted.
+    assert (out / "run.log").read_text().count("Executing task") in (11 + 3, 12 + 3)
 
 
 @pytest.mark.slow
 def test_ctrl_c_in_any_step(tmp_path, pairs_file, tiny_encoder, tiny_run):
-    one = (
-        resumes(ALL_STEPS, tmp_path / "a", pairs_file, tiny_encoder, tiny_run)
-        if (tmp_path / "a").mkdir() is None
-        else None
-    )
+    (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
+    one = resumes(ALL_STEPS, tmp_path / "a", pairs_file, tiny_encoder, tiny_run)
     result = assay(*tiny_arguments(pairs_file, tiny_encoder), cwd=tmp_path / "b")
     two = tmp_path / "b" / Path(result.stdout.strip()).parent
     assert (one / "selection.parquet").read_bytes() == (two / "selection.parquet").read_bytes()
