@@ -168,11 +168,9 @@ def importance(
         task=task,
         run_hash=run_hash,
     ).set_caching_options(False)
-    with dsl.If(evaluated.outputs["passed"] == True):  # noqa: E712 - kfp builds a condition of it
+    with dsl.If(evaluated.outputs["Output"] == True):  # noqa: E712 - kfp builds a condition of it
         promote(
-            name=name,
-            version=registered.outputs["version"],
-            champion_version=evaluated.outputs["champion_version"],
+            evidence=evaluated.outputs["evidence"], name=name, version=registered.outputs["version"]
         ).set_caching_options(False)
     return Outputs(
         samples,

@@ -1,6 +1,6 @@
 """Kubeflow face of `evaluate`."""
 
-from typing import Dict, List, NamedTuple
+from typing import Dict, List
 
 from assay.components.core.images import component
 from kfp import dsl
@@ -23,7 +23,7 @@ def evaluate(
     gates: Dict[str, float] = {},  # noqa: B006 - kfp copies defaults into the IR
     champion: str = "",
     seed: int = 0,
-) -> NamedTuple("Outputs", [("passed", bool), ("champion_version", str)]):
+) -> bool:
     """Compare the arms with baselines and champion, judge them, and write the report.
 
     Args:
@@ -42,6 +42,9 @@ def evaluate(
         gates: Bounds of the gate.
         champion: State of the registry as the caller saw it; part of the cache key only.
         seed: Of the bootstrap.
+
+    Returns:
+        Whether the gate passed; unnamed, since kfp's local runner cannot branch on a named output.
     """
     from assay.components.evaluate.evaluate import Inputs
     from assay.components.evaluate.evaluate import evaluate as run
@@ -52,4 +55,4 @@ def evaluate(
     found = run(
         inputs, predictions.path, evidence.path, report.path, name, gain, GateConfig(**gates), int(seed)
     )
-    return (found["gate"]["passed"], found["champion_version"])
+    return found["gate"]["passed"]

@@ -1,0 +1,80 @@
+"""The demo as a newcomer runs it, and its champion behind the endpoint."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pandas as pd
+import pytest
+from assay.components.core.samples import read_samples
+
+from tests.conftest import assay
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    result = assay("run", "--noise", "0.3", "--budget", "0.3", "--out", "runs/demo", cwd=folder, timeout=1500)
+    assert result.returncode == 0, result.stderr[-4000:]
+    return folder, json.loads((folder / result.stdout.strip()).read_text())
+
+
+def test_the_noise_is_found_and_the_challenger_beats_the_encoder_it_came_from(demo):
+    _, summary = demo
+    assert summary["noise"]["auroc"] >= 0.85
+    assert summary["comparisons"]["challenger-base"]["low"] > 0
+    assert summary["comparisons"]["challenger-control"]["difference"] > 0
+
+
+def test_a_passed_gate_makes_a_champion(demo):
+    _, summary = demo
+    assert summary["gate"]["passed"]
+    assert summary["model"]["alias"] == "champion"
+    assert summary["seconds"]["promote"] > 0
+
+
+def test_the_champion_ranks_as_it_did_in_the_run(demo):
+    """`assay serve` on the demo's champion gives the test rows the scores that the run reports."""
+    folder, summary = demo
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    environment |= {"ASSAY_CACHE": str(folder / "cache"), "BENTOML_HOME": str(folder / "bentoml")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "assay.pipelines.cli", "serve", "--port", str(port)],
+        cwd=folder,
+        env=environment,
+    )
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2)
+                break
+            except OSError:
+                assert process.poll() is None
+                time.sleep(0.5)
+        samples = read_samples(folder / "runs" / "demo" / "samples", ["test"])
+        predictions = pd.read_parquet(summary["files"]["predictions"]).set_index("sample_id")["challenger"]
+        rows = samples[samples["group_id"] == samples["group_id"].iloc[0]]
+        body = {
+            "context": rows["context"].iloc[0],
+            "items": [{"item_id": i, "item": t} for i, t in zip(rows["item_id"], rows["item"], strict=True)],
+        }
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/rank", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            ranked = {row["item_id"]: row["score"] for row in json.load(answer)["items"]}
+        expected = dict(zip(rows["item_id"], predictions.loc[rows["sample_id"]], strict=True))
+        assert ranked == pytest.approx(expected, abs=1e-4)
+        assert list(ranked.values()) == sorted(ranked.values(), reverse=True)
+    finally:
+        process.terminate()
+        assert process.wait(timeout=60) == 0
