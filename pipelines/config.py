@@ -16,6 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2n", "margin", "loss")
 
 
+LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
+"""A bi-encoder starts from what its encoder knows; a cross-encoder's head is new, and is lost at larger steps."""
+
+
 class Gates(BaseModel):
     """Bounds of the gate; 0 means: not asked for."""
 
@@ -66,7 +70,7 @@ class RunConfig(BaseModel):
     adapter: Literal["lora"] = Field("lora", description="how it is fine-tuned")
     epochs: int = Field(2, ge=1, description="passes over the rows, at most")
     batch_size: int = Field(16, ge=1, description="rows a step")
-    learning_rate: float = Field(1e-3, gt=0, description="at its peak")
+    learning_rate: float = Field(0.0, ge=0, description="at its peak; by the ranker if not given")
     warm_up_share: float = Field(
         0.1, gt=0, le=0.5, description="share of the training rows a warm-up ranker sees"
     )
@@ -115,6 +119,7 @@ class RunConfig(BaseModel):
         return out | {
             "arms": self.arms,
             "encoder": self.embedding_model,
+            "learning_rate": self.learning_rate or LEARNING_RATES[self.ranker],
             "gates": {k: float(v) for k, v in self.gates.model_dump().items()},
             "name": self.registered_name,
             "warm_up_share": str(self.warm_up_share),

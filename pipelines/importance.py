@@ -64,7 +64,7 @@ def importance(
     adapter: str = "lora",
     epochs: int = 2,
     batch_size: int = 16,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 2e-3,
     gates: dict[str, float] = {},  # noqa: B006
     name: str = "assay-search",
     seed: int = 0,

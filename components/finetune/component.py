@@ -15,7 +15,7 @@ def finetune(
     adapter: str = "lora",
     epochs: int = 2,
     batch_size: int = 16,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 2e-3,
     seed: int = 0,
 ):
     """Train a ranker on the rows of one arm of a selection.

@@ -52,7 +52,7 @@ class FinetuneConfig:
     adapter: str = "lora"
     epochs: int = 2
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     patience: int = 2
     max_length: int = 128
     seed: int = 0

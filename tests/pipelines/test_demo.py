@@ -61,7 +61,7 @@ def test_the_champion_ranks_as_it_did_in_the_run(demo):
                 assert process.poll() is None
                 time.sleep(0.5)
         samples = read_samples(folder / "runs" / "demo" / "samples", ["test"])
-        predictions = pd.read_parquet(summary["files"]["predictions"]).set_index("sample_id")["challenger"]
+        predictions = pd.read_parquet(summary["files"]["predictions"]).set_index("sample_id")
         rows = samples[samples["group_id"] == samples["group_id"].iloc[0]]
         body = {
             "context": rows["context"].iloc[0],
@@ -72,7 +72,7 @@ def test_the_champion_ranks_as_it_did_in_the_run(demo):
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             ranked = {row["item_id"]: row["score"] for row in json.load(answer)["items"]}
-        expected = dict(zip(rows["item_id"], predictions.loc[rows["sample_id"]], strict=True))
+        expected = dict(zip(rows["item_id"], predictions["challenger"].loc[rows["sample_id"]], strict=True))
         assert ranked == pytest.approx(expected, abs=1e-4)
         assert list(ranked.values()) == sorted(ranked.values(), reverse=True)
     finally:
