@@ -17,7 +17,7 @@ METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2
 
 
 LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
-"""A bi-encoder starts from what its encoder knows; a cross-encoder's head is new, and is lost at larger steps."""
+"""A bi-encoder starts from what its encoder knows; a cross-encoder's new head is lost at larger steps."""
 
 
 class Gates(BaseModel):
