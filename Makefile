@@ -24,7 +24,7 @@ demo: setup ## Run the main job end to end on the simulated store; about 6 minut
 	@echo "report: runs/demo/report.html"
 
 test: setup ## Run all tests but the slow ones.
-	$(BIN)/pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow' -n 2 --dist loadgroup
 
 test-slow: setup ## Run the slow tests.
 	$(BIN)/pytest -m slow

@@ -21,11 +21,11 @@ LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
 
 
 class Gates(BaseModel):
-    """Bounds of the gate; 0 means: not asked for."""
+    """Bounds of the gate; 0 means, of the last three: not asked for."""
 
     model_config = ConfigDict(extra="forbid")
 
-    slice_floor: float = Field(0.0, ge=0, description="loss of the primary metric allowed in any slice")
+    slice_floor: float = Field(0.02, ge=0, description="loss of the primary metric allowed in any slice")
     max_ece: float = Field(0.0, ge=0, description="expected calibration error at most")
     max_milliseconds: float = Field(0.0, ge=0, description="CPU milliseconds a row at most")
     max_megabytes: float = Field(0.0, ge=0, description="megabytes of weights at most")

@@ -13,7 +13,7 @@ MIN_SLICE = 10
 
 @dataclass(frozen=True)
 class GateConfig:
-    """What a challenger must hold. 0 means: not asked for.
+    """What a challenger must hold. 0 means, of the last three: not asked for.
 
     Attributes:
         slice_floor: Largest loss of the primary metric allowed in any slice; a slice fails when its
@@ -23,7 +23,7 @@ class GateConfig:
         max_megabytes: Largest size of the weights.
     """
 
-    slice_floor: float = 0.0
+    slice_floor: float = 0.02
     max_ece: float = 0.0
     max_milliseconds: float = 0.0
     max_megabytes: float = 0.0
