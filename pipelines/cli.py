@@ -184,12 +184,13 @@ def data(
 
 
 def _show(folder: Path) -> None:
+    from assay.pipelines.launch import SUMMARY
     from rich.console import Console
     from rich.table import Table
 
-    file = folder / "summary.json"
+    file = folder / SUMMARY
     if not file.is_file():
-        raise BadInput(f"{folder}: no summary.json, so no finished run; `assay run --out {folder}` makes one")
+        raise BadInput(f"{folder}: no {SUMMARY}, so no finished run; `assay run --out {folder}` makes one")
     summary = json.loads(file.read_text())
     metric = summary["metric"]
     table = Table(title=f"{summary['verdict']}: challenger against control", title_justify="left")

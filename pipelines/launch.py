@@ -84,7 +84,6 @@ def launch(checked: Checked, out: Path, stream: IO[str] = sys.stderr) -> int:
             last = _follow(process, log, stream)
             code = process.wait()
         except KeyboardInterrupt:
-            end(process)
             print("interrupted; the same command goes on from the last finished step", file=stream)
             return 130
         finally:
@@ -102,7 +101,7 @@ def _interrupt(*_: object) -> None:
 
 def _follow(process: subprocess.Popen, log: IO[str], stream: IO[str]) -> str:
     """Log every line, show the ones that tell of progress; returns the last line of the last traceback."""
-    last, in_traceback, started = "", False, time.monotonic()
+    last, margin, started = "", -1, time.monotonic()
     assert process.stdout is not None
     for raw in process.stdout:
         log.write(raw)
@@ -117,12 +116,14 @@ def _follow(process: subprocess.Popen, log: IO[str], stream: IO[str]) -> str:
             shown = text[text.find("Executing task") :]
         if shown:
             print(f"{time.monotonic() - started:6.0f} s {shown}", file=stream, flush=True)
-        if "Traceback (most recent call last)" in text:
-            in_traceback = True
-        elif in_traceback and _RAISED.match(text):
+        indent = len(line) - len(text)
+        if text.startswith("Traceback (most recent call last)"):
+            margin = indent
+        # The exception stands at the margin of its traceback, lines of code deeper.
+        elif indent == margin and _RAISED.match(text):
             # The step's own error comes first; kfp's, that the step failed, says less.
             last = last if last and "finished with status" in text else text
-            in_traceback = False
+            margin = -1
     return last
 
 

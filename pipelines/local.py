@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from assay.components.core.manifest import read_manifest, write_json
+from assay.pipelines.launch import SUMMARY
 
-SUMMARY = "summary.json"
 STEPS = "steps"
 
 

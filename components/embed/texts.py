@@ -16,14 +16,11 @@ def tfidf(texts: list[str], analyzer: str = "word") -> sparse.csr_matrix:
         texts: n texts.
         analyzer: `word` (one and two words) or `char` (3 to 5 characters within words, which forgives typos).
     """
-    grams = {"word": ("word", (1, 2)), "char": ("char_wb", (3, 5))}[analyzer]
-    vectorizer = TfidfVectorizer(
-        analyzer=grams[0],
-        ngram_range=grams[1],
-        sublinear_tf=True,
-        dtype=np.float32,
-        token_pattern=r"(?u)\b\w+\b",
-    )
+    grams = {
+        "word": {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
+        "char": {"analyzer": "char_wb", "ngram_range": (3, 5)},
+    }[analyzer]
+    vectorizer = TfidfVectorizer(**grams, sublinear_tf=True, dtype=np.float32)
     try:
         return vectorizer.fit_transform(texts).tocsr()
     except ValueError:

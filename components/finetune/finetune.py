@@ -16,7 +16,7 @@ from assay.components.core.checkpoints import resolve
 from assay.components.core.manifest import publishing, read_manifest
 from assay.components.core.progress import say
 from assay.components.core.ranker import Ranker, new_ranker, open_ranker
-from assay.components.core.ranker.models import autocast, device
+from assay.components.core.ranker.models import device, has_bf16
 from assay.components.core.samples import read_samples
 from assay.components.finetune.adapters import ADAPTERS, merge, wrap
 from assay.components.finetune.trainer import RankerTrainer, SayProgress
@@ -128,7 +128,7 @@ def _train(config, checkpoint: Path, train: pd.DataFrame, validation: pd.DataFra
         load_best_model_at_end=True,
         metric_for_best_model="eval_auc",
         greater_is_better=True,
-        bf16=not isinstance(autocast(), type(_no_autocast())),
+        bf16=has_bf16(),
         seed=config.seed,
         data_seed=config.seed,
         dataloader_num_workers=0,
@@ -149,12 +149,6 @@ def _train(config, checkpoint: Path, train: pd.DataFrame, validation: pd.DataFra
     trainer.remove_callback(ProgressCallback)
     trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
     return ranker, trainer
-
-
-def _no_autocast():
-    from contextlib import nullcontext
-
-    return nullcontext()
 
 
 def _pairs(ranker: Ranker, frame: pd.DataFrame):

@@ -97,7 +97,7 @@ def directional_derivatives(
         (n,) float64, and {"step", "spearman", "exact"}: exact is true where no step was faithful.
     """
     probe_rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:PROBE])
-    probe = Pairs([[tower[i] for i in probe_rows] for tower in rows.towers], rows._pad)
+    probe = rows.subset(probe_rows)
     exact = exact_dots(ranker, probe, direction)
     best, best_step = -1.0, STEPS[0]
     for step in STEPS:

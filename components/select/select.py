@@ -112,14 +112,10 @@ def select(
         "selected": count,
         "seed": seed,
         "arms": arms,
-        "scores_sha256": _sha256(scores_folder),
+        "scores_sha256": read_manifest(scores_folder)["sha256"],
     }
     _publish(table, selection_folder, read_manifest(samples_folder), about)
     return {"selected": count}
-
-
-def _sha256(folder: str) -> str:
-    return read_manifest(folder)["sha256"]
 
 
 def _publish(table: pd.DataFrame, folder: str, samples_manifest: dict, about: dict) -> None:

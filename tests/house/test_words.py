@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from assay.components.evaluate.gates import GateConfig
 from assay.components.score.methods import METHODS
 from assay.pipelines.config import METHODS as CONFIGURED
 from assay.pipelines.config import RunConfig
@@ -100,6 +101,10 @@ def test_methods_and_defaults_are_the_same_in_config_pipeline_and_code():
     for name in set(arguments) - {"data", "gates", "seed"}:
         default = json_format.MessageToDict(inputs[name].default_value)
         assert default == arguments[name] or (default, arguments[name]) == ({}, {}), name
+
+
+def test_the_gates_of_a_run_are_those_of_the_step():
+    assert GateConfig(**RunConfig().gates.model_dump()) == GateConfig()
 
 
 def test_every_configuration_field_has_a_description():

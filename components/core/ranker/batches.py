@@ -67,6 +67,12 @@ class Pairs:
         # A Trainer's data loader asks for rows and collates them: the row number is all `batch` needs.
         return int(row)
 
+    def subset(self, rows: Sequence[int]) -> Pairs:
+        """Some of the rows, in the order given, as `Pairs` of their own."""
+        index = np.asarray(rows, dtype=np.int64)
+        towers = [[tower[i] for i in index] for tower in self.towers]
+        return Pairs(towers, self._pad, self.labels.numpy()[index], self.weights.numpy()[index])
+
     def batch(self, rows: Sequence[int]) -> Batch:
         """Pad some rows into a batch, in the order given."""
         index = torch.as_tensor(np.asarray(rows, dtype=np.int64))

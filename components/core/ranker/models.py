@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +28,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def autocast() -> AbstractContextManager:
-    """bfloat16 autocast where the processor has it (about 2x), else nothing."""
+def has_bf16() -> bool:
+    """Whether this device computes in bfloat16 (about 2x) rather than emulating it (10x slower)."""
     if torch.cuda.is_available():
-        return torch.autocast("cuda", dtype=torch.bfloat16, enabled=torch.cuda.is_bf16_supported())
-    capable = torch.backends.cpu.get_cpu_capability().startswith("AVX512") and _cpu_flag("avx512_bf16")
-    return torch.autocast("cpu", dtype=torch.bfloat16) if capable else nullcontext()
-
-
-def _cpu_flag(flag: str) -> bool:
-    try:
-        return flag in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
+        return torch.cuda.is_bf16_supported()
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text()
 
 
 class Ranker(nn.Module):
@@ -93,7 +85,6 @@ class Ranker(nn.Module):
         self,
         pairs: Pairs,
         token_budget: int = TOKEN_BUDGET,
-        precision: Callable[[], AbstractContextManager] = nullcontext,
         progress: Callable[[Iterator[Batch]], Iterator[Batch]] = iter,
     ) -> np.ndarray:
         """Scores of all rows without dropout, in the order of `pairs`. Returns (n,) float32."""
@@ -101,8 +92,7 @@ class Ranker(nn.Module):
         self.eval()
         out = np.empty(len(pairs), dtype=np.float32)
         for batch in progress(pairs.batches(token_budget)):
-            with precision():
-                out[batch.index.numpy()] = self.logits(batch.to(self.device)).cpu().numpy()
+            out[batch.index.numpy()] = self.logits(batch.to(self.device)).cpu().numpy()
         self.train(was_training)
         return out
 
