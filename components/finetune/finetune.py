@@ -17,7 +17,7 @@ from assay.components.core.manifest import publishing, read_manifest
 from assay.components.core.progress import say
 from assay.components.core.ranker import Ranker, new_ranker, open_ranker
 from assay.components.core.ranker.models import device, has_bf16
-from assay.components.core.samples import read_samples
+from assay.components.core.samples import read_samples, relevance
 from assay.components.finetune.adapters import ADAPTERS, merge, wrap
 from assay.components.finetune.trainer import RankerTrainer, SayProgress
 from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments, set_seed
@@ -93,8 +93,9 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
     if len(train) != len(chosen):
         raise ValueError(f"arm {config.arm!r}: {len(chosen) - len(train)} of its rows are not training rows")
     checkpoint = resolve(config.model)
-    work = _work_folder(config, train, read_manifest(samples_folder)["sha256"])
-    ranker, trainer = _train(config, checkpoint, train, validation, work)
+    facts = read_manifest(samples_folder)
+    work = _work_folder(config, train, facts["sha256"])
+    ranker, trainer = _train(config, checkpoint, train, validation, facts["relevant_at"], work)
     with publishing(model_folder, **asdict(config)) as (folder, manifest):
         manifest["reload_difference"] = _publish_merged(ranker, validation, folder / "ranker")
         train[["sample_id"]].to_parquet(folder / "rows.parquet", index=False)
@@ -107,7 +108,14 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
     return {key: manifest[key] for key in ("train_rows", "train_steps", "history")}
 
 
-def _train(config, checkpoint: Path, train: pd.DataFrame, validation: pd.DataFrame, work: Path):
+def _train(
+    config: FinetuneConfig,
+    checkpoint: Path,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    relevant_at: float,
+    work: Path,
+) -> tuple[Ranker, RankerTrainer]:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     set_seed(config.seed)
@@ -142,6 +150,7 @@ def _train(config, checkpoint: Path, train: pd.DataFrame, validation: pd.DataFra
         ranker,
         _pairs(ranker, train),
         _pairs(ranker, validation),
+        relevance(validation) >= relevant_at,
         args=arguments,
         callbacks=[EarlyStoppingCallback(config.patience), SayProgress(f"finetune {config.arm}")],
     )

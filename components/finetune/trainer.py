@@ -62,13 +62,15 @@ class RankerTrainer(Trainer):
         ranker: Its `network` is what is trained.
         train: Rows to train on.
         validation: Rows that decide when to stop; their unweighted mean loss is `eval_loss`.
+        relevant: (rows of validation,) bool, which of them are relevant; for `eval_auc`.
         **kwargs: Of `Trainer`.
     """
 
-    def __init__(self, ranker: Ranker, train: Pairs, validation: Pairs, **kwargs):
+    def __init__(self, ranker: Ranker, train: Pairs, validation: Pairs, relevant: np.ndarray, **kwargs):
         super().__init__(model=ranker.network, train_dataset=train, eval_dataset=validation, **kwargs)
         # The trainer may have moved or wrapped the network; losses go through what it trains.
         self.ranker = ranker
+        self.relevant = relevant
 
     def get_train_dataloader(self) -> DataLoader:
         """Length-bucketed batches."""
@@ -92,13 +94,12 @@ class RankerTrainer(Trainer):
         Training stops by AUC: clean rows make a ranker sure of itself, which raises its loss while it still
         learns to rank.
         """
-        pairs: Pairs = self.eval_dataset if eval_dataset is None else eval_dataset
+        pairs: Pairs = self.eval_dataset
         logits, labels = self.ranker.score(pairs), pairs.labels.numpy()
-        relevant = labels >= 0.5
-        one_class = relevant.all() or not relevant.any()
+        one_class = self.relevant.all() or not self.relevant.any()
         metrics = {
             f"{metric_key_prefix}_loss": float(np.mean(np.logaddexp(0, logits) - labels * logits)),
-            f"{metric_key_prefix}_auc": 0.5 if one_class else float(roc_auc_score(relevant, logits)),
+            f"{metric_key_prefix}_auc": 0.5 if one_class else float(roc_auc_score(self.relevant, logits)),
         }
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -36,6 +36,15 @@ def test_scores_do_not_depend_on_batching(ranker):
     )
 
 
+def test_a_bi_encoder_encodes_each_distinct_text_once(tiny_encoder):
+    ranker, seen = new_ranker("bi", tiny_encoder, seed=1).eval(), []
+    ranker.network.encoder.register_forward_hook(lambda _, args, out: seen.append(len(out[0])))
+    pairs = ranker.tokenise(["lamp"] * 6, ["a", "b", "a", "b", "lamp", "red"])
+    scores = ranker.score(pairs)
+    assert sum(seen) == 4
+    assert np.allclose(scores, ranker.logits(pairs.batch(range(6))).detach(), atol=1e-5)
+
+
 def test_a_saved_ranker_gives_the_same_scores(ranker, tmp_path):
     with torch.no_grad():
         for p in ranker.parameters():

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from assay.components.core.checkpoints import DESCRIPTION
-from assay.components.core.ranker.batches import TOKEN_BUDGET, Batch, Pairs
+from assay.components.core.ranker.batches import TOKEN_BUDGET, Batch, Pairs, bucketed
 from assay.components.core.ranker.encoder import mean_pool
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
@@ -85,7 +85,7 @@ class Ranker(nn.Module):
         self,
         pairs: Pairs,
         token_budget: int = TOKEN_BUDGET,
-        progress: Callable[[Iterator[Batch]], Iterator[Batch]] = iter,
+        progress: Callable[[Iterator], Iterator] = iter,
     ) -> np.ndarray:
         """Scores of all rows without dropout, in the order of `pairs`. Returns (n,) float32."""
         was_training = self.training
@@ -143,6 +143,33 @@ class BiEncoder(Ranker):
         cut = {"truncation": True, "max_length": self.max_length}
         return [_rows(self.tokenizer(list(contexts), **cut)), _rows(self.tokenizer(list(items), **cut))]
 
+    @torch.inference_mode()
+    def score(
+        self,
+        pairs: Pairs,
+        token_budget: int = TOKEN_BUDGET,
+        progress: Callable[[Iterator], Iterator] = iter,
+    ) -> np.ndarray:
+        """As `Ranker.score`, but each distinct text is encoded once: a query stands in many rows."""
+        was_training = self.training
+        self.eval()
+        distinct: dict[tuple[int, ...], int] = {}
+        texts: list[dict] = []
+        places = np.empty((len(pairs.towers), len(pairs)), dtype=np.int64)
+        for tower, rows in enumerate(pairs.towers):
+            for row, text in enumerate(rows):
+                place = places[tower, row] = distinct.setdefault(tuple(text["input_ids"]), len(texts))
+                if place == len(texts):
+                    texts.append(text)
+        vectors = torch.empty(len(texts), self.network.encoder.config.hidden_size, device=self.device)
+        for index in progress(bucketed([len(text["input_ids"]) for text in texts], token_budget)):
+            inputs = self.tokenizer.pad([texts[i] for i in index], return_tensors="pt").to(self.device)
+            vectors[index] = self.network.pooled(inputs)
+        left, right = (vectors[place] for place in torch.as_tensor(places))
+        logits = self.network.compare(left, right)
+        self.train(was_training)
+        return logits.float().cpu().numpy()
+
     def _save_network(self, folder: Path) -> None:
         from safetensors.torch import save_file
 
@@ -181,10 +208,12 @@ class _ScaledCosine(nn.Module):
             self.head.bias.fill_(-5.0)
 
     def forward(self, contexts: dict[str, Tensor], items: dict[str, Tensor]) -> Tensor:
-        left, right = (
-            mean_pool(self.encoder(**tower).last_hidden_state, tower["attention_mask"])
-            for tower in (contexts, items)
-        )
+        return self.compare(self.pooled(contexts), self.pooled(items))
+
+    def pooled(self, tower: dict[str, Tensor]) -> Tensor:
+        return mean_pool(self.encoder(**tower).last_hidden_state, tower["attention_mask"])
+
+    def compare(self, left: Tensor, right: Tensor) -> Tensor:
         return self.head(F.cosine_similarity(left, right).unsqueeze(1))[:, 0]
 
 
