@@ -58,6 +58,10 @@ def run(
     epochs: Annotated[int | None, _option("epochs")] = None,
     learning_rate: Annotated[float | None, _option("learning_rate")] = None,
     seed: Annotated[int | None, _option("seed")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting of the file, as NAME=VALUE, e.g. gates.slice_floor=0.05."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run [default: runs/<hash of the run>].")
     ] = None,
@@ -77,14 +81,14 @@ def run(
     given = {
         k: v
         for k, v in locals().items()
-        if k not in ("config", "no_control", "out", "fresh") and v is not None
+        if k not in ("config", "no_control", "set_", "out", "fresh") and v is not None
     }
     if no_control:
         given["control"] = False
     from assay.pipelines.launch import SUMMARY, claim, launch
     from assay.pipelines.preflight import check
 
-    checked = check(load_config(config, given))
+    checked = check(load_config(config, given, set_ or []))
     folder = out or Path("runs") / checked.run_hash
     claim(folder, fresh)
     for note in checked.notes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,12 +128,13 @@ class RunConfig(BaseModel):
         }
 
 
-def load_config(file: Path | None, overrides: dict[str, Any]) -> RunConfig:
+def load_config(file: Path | None, overrides: dict[str, Any], settings: Sequence[str] = ()) -> RunConfig:
     """Read a YAML file and put the values of the command line over it.
 
     Args:
         file: The file, or None.
         overrides: {field: value} of what was given on the command line.
+        settings: `field=value` or `field.key=value`, the value as YAML; put over all else.
 
     Raises:
         BadInput: The file or a value is wrong; the message names the field.
@@ -147,8 +149,11 @@ def load_config(file: Path | None, overrides: dict[str, Any]) -> RunConfig:
             raise BadInput(f"--config {file}: not YAML: {error}") from error
         if not isinstance(values, dict):
             raise BadInput(f"--config {file}: expected a mapping of settings, found {type(values).__name__}")
+    values |= overrides
+    for setting in settings:
+        _put(values, setting)
     try:
-        config = RunConfig(**(values | overrides))
+        config = RunConfig(**values)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}" for e in error.errors()
@@ -158,3 +163,20 @@ def load_config(file: Path | None, overrides: dict[str, Any]) -> RunConfig:
     if unknown:
         raise BadInput(f"unknown methods {', '.join(unknown)}; known: {', '.join(METHODS)}, random")
     return config
+
+
+def _put(values: dict[str, Any], setting: str) -> None:
+    """Put one `field.key=value` into nested values; `field=value` takes the place of all of it."""
+    path, equals, text = setting.partition("=")
+    *parents, last = path.strip().split(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"--set {setting}: the value is not YAML: {error}") from error
+    if not equals or not last:
+        raise BadInput(f"--set {setting}: write NAME=VALUE, e.g. --set gates.slice_floor=0.05")
+    for parent in parents:
+        inner = values.get(parent)
+        values[parent] = dict(inner) if isinstance(inner, dict) else {}
+        values = values[parent]
+    values[last] = value

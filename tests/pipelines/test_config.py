@@ -1,0 +1,64 @@
+import pytest
+from assay.components.core.errors import BadInput
+from assay.pipelines.config import load_config
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("columns: {query: q, item: [a, b], label: y}\nbudget: 0.2\ngates: {max_ece: 0.1}\n")
+    return path
+
+
+def test_the_command_line_lies_over_the_file_and_settings_over_both(file):
+    config = load_config(
+        file, {"budget": "0.4", "seed": 1}, ["seed=2", "gates.slice_floor=0.05", "methods=[el2n]"]
+    )
+    assert (config.budget, config.seed, config.methods) == ("0.4", 2, ["el2n"])
+    assert (config.gates.slice_floor, config.gates.max_ece) == (0.05, 0.1)
+    assert config.columns == {"query": ["q"], "item": ["a", "b"], "label": ["y"]}
+
+
+def test_a_setting_of_a_key_leaves_the_other_keys_alone():
+    config = load_config(None, {}, ["weights.el2n=2", "weights.margin=1", "columns.item=title"])
+    assert (config.weights, config.columns) == ({"el2n": 2.0, "margin": 1.0}, {"item": ["title"]})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["seed"], "write NAME=VALUE"),
+        (["=3"], "write NAME=VALUE"),
+        (["methods=[el2n"], "not YAML"),
+        (["gates.slice=1"], "gates.slice: Extra inputs"),
+        (["seed.x=1"], "seed: Input should be a valid integer"),
+        (["epochs=many"], "epochs: Input should be a valid integer"),
+        (["weights.colour=1"], "unknown methods colour"),
+    ],
+)
+def test_a_wrong_setting_names_itself(settings, words):
+    with pytest.raises(BadInput, match=words):
+        load_config(None, {}, settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("- a", "expected a mapping"), ("a: [", "not YAML"), (None, "no such file")]
+)
+def test_a_wrong_file_names_itself(tmp_path, text, words):
+    path = tmp_path / "run.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(BadInput, match=words):
+        load_config(path, {})
+
+
+def test_the_hash_of_a_run_is_a_function_of_config_data_and_code(file):
+    config = load_config(file, {})
+    same = load_config(file, {"data": "elsewhere.csv"})
+    assert config.run_hash("d", "c") == same.run_hash("d", "c")
+    other = [
+        load_config(file, {"seed": 7}).run_hash("d", "c"),
+        config.run_hash("e", "c"),
+        config.run_hash("d", "e"),
+    ]
+    assert len({config.run_hash("d", "c"), *other}) == 4
