@@ -8,7 +8,7 @@ from assay.components.score.methods import METHODS
 from cleanlab.filter import find_label_issues
 from scipy.stats import rankdata
 
-WEIGHTS = {"label_quality": 1.0, "target_agreement": 1.0, "knn_shapley": 1.0, "influence": 0.5}
+WEIGHTS = {"label_quality": 1.0, "target_agreement": 1.0, "knn_shapley": 1.0, "el2n": 1.0, "influence": 0.5}
 """Which methods make up importance, and how much each counts."""
 OPINIONS = ("label_quality",)
 """Methods that give a probability of the label as given; their mean is what the noise score is made of."""

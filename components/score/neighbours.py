@@ -6,7 +6,8 @@ import numpy as np
 from assay.components.core.samples import BLOCK
 from assay.components.score.evidence import Evidence
 
-K = 10
+AGREEING = 10
+"""Target rows that `target_agreement` asks."""
 
 
 def shapley_of(values: np.ndarray, k: int) -> np.ndarray:
@@ -33,29 +34,37 @@ def shapley_of(values: np.ndarray, k: int) -> np.ndarray:
 def knn_shapley(evidence: Evidence) -> np.ndarray:
     """Mean Shapley value over the target rows; a neighbour is worth how near its label is. (n,).
 
-    Distances are cosines over the features; ties are broken by `sample_id` order.
+    Relevant and other target rows count as much in sum: where few are relevant, the many others would
+    pay each row labelled irrelevant, wrong ones included. sqrt(n) neighbours count. Distances are cosines over
+    the features; ties are broken by `sample_id` order.
     """
     train, target = _unit(evidence.features), _unit(evidence.target_features)
-    labels = evidence.labels
+    labels, k = evidence.labels, round(np.sqrt(len(train)))
     target_labels = evidence.target["label"].to_numpy(dtype=np.float64)
     total = np.zeros(len(train))
-    for row, label in zip(target, target_labels, strict=True):
+    for row, label, weight in zip(target, target_labels, _balanced(evidence.target_relevant), strict=True):
         nearest = np.argsort(-(train @ row), kind="stable")
-        total[nearest] += shapley_of(1.0 - np.abs(labels[nearest] - label), K)
-    return total / max(1, len(target))
+        total[nearest] += weight * shapley_of(1.0 - np.abs(labels[nearest] - label), k)
+    return total
 
 
 def target_agreement(evidence: Evidence) -> np.ndarray:
     """Probability of the label as given by the k nearest target rows, with one prior row. (n,) in (0, 1)."""
     train, target = _unit(evidence.features), _unit(evidence.target_features)
     relevant = evidence.target_relevant.astype(np.float64)
-    k = min(K, len(target))
+    k = min(AGREEING, len(target))
     probability = np.empty(len(train))
     for start in range(0, len(train), BLOCK):
         alike = train[start : start + BLOCK] @ target.T
         nearest = np.argsort(-alike, axis=1, kind="stable")[:, :k]
         probability[start : start + BLOCK] = (relevant[nearest].sum(1) + relevant.mean()) / (k + 1)
     return np.where(evidence.relevant, probability, 1 - probability)
+
+
+def _balanced(relevant: np.ndarray) -> np.ndarray:
+    """Weights of rows that sum to one, and to the same in each class there is. (n,) bool -> (n,)."""
+    size = np.where(relevant, relevant.sum(), (~relevant).sum())
+    return 1.0 / (size * len(np.unique(relevant)))
 
 
 def _unit(matrix: np.ndarray) -> np.ndarray:

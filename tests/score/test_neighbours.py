@@ -1,9 +1,10 @@
+import dataclasses
 import itertools
 import math
 
 import numpy as np
 import pytest
-from assay.components.score.neighbours import shapley_of
+from assay.components.score.neighbours import knn_shapley, shapley_of
 
 
 def utility(values, members, k):
@@ -28,3 +29,17 @@ def test_the_closed_form_is_the_definition(k):
 
 def test_one_neighbour_gets_everything():
     assert shapley_of(np.array([0.7]), 10) == pytest.approx([0.07])
+
+
+def test_each_class_of_the_target_counts_the_same(planted):
+    """Writing the irrelevant target rows down five times over moves no row's value."""
+    evidence, _ = planted
+    rows = np.arange(len(evidence.target))
+    more = np.concatenate([rows, np.repeat(rows[~evidence.target_relevant], 4)])
+    lopsided = dataclasses.replace(
+        evidence,
+        target=evidence.target.iloc[more].reset_index(drop=True),
+        target_features=evidence.target_features[more],
+    )
+    assert lopsided.target_relevant.mean() < 0.5 * evidence.target_relevant.mean()
+    assert np.allclose(knn_shapley(lopsided), knn_shapley(evidence))
