@@ -85,6 +85,8 @@ def run(
     }
     if no_control:
         given["control"] = False
+    if data == "":
+        raise BadInput("--data: is empty; leave it out for the simulated store")
     from assay.pipelines.launch import SUMMARY, claim, launch
     from assay.pipelines.preflight import check
 
@@ -136,9 +138,14 @@ def promote(
 @app.command()
 def rollback(name: Name = _NAME) -> None:
     """Make the previous champion champion again."""
+    from assay.components.promote.promote import Refused
     from assay.components.promote.promote import rollback as run_rollback
 
-    now, was = run_rollback(name)
+    try:
+        now, was = run_rollback(name)
+    except Refused as refusal:
+        print(f"{name}: refused ({refusal})", file=sys.stderr)
+        raise typer.Exit(1) from refusal
     print(f"{name}: version {now} is champion again, version {was} was")
 
 
@@ -152,7 +159,14 @@ def serve(
     """Serve the champion: /rank, /score, /embed, /info, /livez, /readyz."""
     from assay.serving.run import serve as run_serve
 
-    raise typer.Exit(run_serve(name, version, host, port))
+    try:
+        code = run_serve(name, version, host, port)
+    except ValueError as error:
+        if isinstance(error, BadInput):
+            raise
+        print(f"failed: {error}", file=sys.stderr)
+        code = 1
+    raise typer.Exit(code)
 
 
 @app.command()

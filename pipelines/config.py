@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +12,14 @@ from typing import Any, Literal
 import yaml
 from assay.components.core.checkpoints import ENCODER, is_ranker
 from assay.components.core.errors import BadInput
-from assay.components.ingest.columns import parse_columns
+from assay.components.ingest.columns import checked_columns, parse_columns
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2n", "margin", "loss")
 
 
+WEIGHTED = ("label_quality", "target_agreement", "knn_shapley", "el2n", "influence")
+"""Methods that count in importance unless weights are given."""
 LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
 """A bi-encoder starts from what its encoder knows; a cross-encoder's new head is lost at larger steps."""
 
@@ -24,7 +27,7 @@ LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
 class Gates(BaseModel):
     """Bounds of the gate; 0 means, of the last three: not asked for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     slice_floor: float = Field(0.02, ge=0, description="loss of the primary metric allowed in any slice")
     max_ece: float = Field(0.0, ge=0, description="expected calibration error at most")
@@ -35,7 +38,7 @@ class Gates(BaseModel):
 class RunConfig(BaseModel):
     """What `assay run` does. Zero and "" mean: not given."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     data: str = Field("", description="csv, tsv, jsonl or parquet file; the simulated store if not given")
     task: Literal["search"] = Field("search", description="the task")
@@ -79,14 +82,28 @@ class RunConfig(BaseModel):
     weights: dict[str, float] = Field({}, description="weight of each method in importance; default if empty")
     gates: Gates = Field(Gates(), description="bounds of the gate")
     name: str = Field("", description="registered model; assay-<task> if not given")
-    seed: int = Field(0, ge=0, description="of noise, shares, control and training; never of the splits")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="of noise, shares, control and training; never of the splits"
+    )
 
     @field_validator("columns", mode="before")
     @classmethod
     def _columns(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return parse_columns(value)
-        return {role: [names] if isinstance(names, str) else names for role, names in (value or {}).items()}
+        return parse_columns(value) if isinstance(value, str) else checked_columns(value or {})
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\w[\w.\- ]*", value):
+            raise ValueError("letters, digits, dots, dashes, underscores and spaces, the first no mark")
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _weights(cls, value: dict[str, float]) -> dict[str, float]:
+        if any(weight < 0 for weight in value.values()) or (value and not any(value.values())):
+            raise ValueError("weights are 0 or more, at least one of them above 0")
+        return value
 
     @field_validator("budget", mode="before")
     @classmethod
@@ -145,10 +162,12 @@ def load_config(file: Path | None, overrides: dict[str, Any], settings: Sequence
             values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         except FileNotFoundError as error:
             raise BadInput(f"--config {file}: no such file") from error
+        except OSError as error:
+            raise BadInput(f"--config {file}: cannot be read: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise BadInput(f"--config {file}: not YAML: {error}") from error
-        if not isinstance(values, dict):
-            raise BadInput(f"--config {file}: expected a mapping of settings, found {type(values).__name__}")
+        if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+            raise BadInput(f"--config {file}: expected a mapping of settings, NAME: VALUE")
     values |= overrides
     for setting in settings:
         _put(values, setting)
@@ -162,6 +181,15 @@ def load_config(file: Path | None, overrides: dict[str, Any], settings: Sequence
     unknown = sorted((set(config.methods) | set(config.weights)) - set(METHODS) - {"random"})
     if unknown:
         raise BadInput(f"unknown methods {', '.join(unknown)}; known: {', '.join(METHODS)}, random")
+    uncomputed = sorted(
+        name for name, weight in config.weights.items() if weight and name not in config.methods
+    )
+    if uncomputed:
+        raise BadInput(f"weights of {', '.join(uncomputed)}: not among the methods to compute")
+    if not config.weights and not set(config.methods) & set(WEIGHTED):
+        raise BadInput(
+            f"methods: none of them has a weight; compute one of {', '.join(WEIGHTED)}, or give weights"
+        )
     return config
 
 

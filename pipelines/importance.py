@@ -59,7 +59,9 @@ def importance(
     budget: str = "0.3",
     arms: list[str] = ["challenger", "control"],  # noqa: B006
     encoder: str = "minilm",
+    encoder_sha256: str = "",
     model: str = "minilm",
+    model_sha256: str = "",
     ranker: str = "bi",
     adapter: str = "lora",
     epochs: int = 2,
@@ -76,7 +78,7 @@ def importance(
         run_hash: What the run is a function of; the same run registers and promotes once.
         data_sha256: Of the log; part of the cache key.
         code: Hash of the installed code; part of the cache key.
-        champion: State of the registry as the caller saw it; part of the cache key of `evaluate`.
+        champion: Version of the champion to compare with, `none` where there is none; "" asks the registry.
         task: The task.
         columns: {role: columns}.
         max_grade: Grade of label 1; 0 is the largest in the file.
@@ -92,8 +94,10 @@ def importance(
         warm_up_share: Share of the training rows that each warm-up ranker sees.
         budget: A fraction in (0, 1] or a count.
         arms: Rankers to train, the challenger first.
-        encoder: Encoder of `embed`.
-        model: What is fine-tuned.
+        encoder: Encoder of `embed`, and what the warm-ups start from.
+        encoder_sha256: Of its weights; part of the cache key.
+        model: What the arms start from.
+        model_sha256: Of its weights; part of the cache key.
         ranker: `cross` or `bi`.
         adapter: How: `lora`.
         epochs: Passes over the rows, at most.
@@ -119,14 +123,19 @@ def importance(
         seed=seed,
     )
     samples = ingested.outputs["samples"]
-    embedded = embed(samples=samples, texts=ingested.outputs["texts"], model=encoder, seed=seed)
+    embedded = embed(
+        samples=samples,
+        texts=ingested.outputs["texts"],
+        model=encoder,
+        model_sha256=encoder_sha256,
+        seed=seed,
+    )
     vectors = embedded.outputs["vectors"]
 
     shares = select(samples=samples, arms=["a", "b"], budget=warm_up_share, method="random", seed=seed)
     shares.set_display_name("shares")
     training = {
         "samples": samples,
-        "base": model,
         "ranker": ranker,
         "adapter": adapter,
         "epochs": epochs,
@@ -134,14 +143,20 @@ def importance(
         "learning_rate": learning_rate,
         "seed": seed,
     }
+    # From the encoder, even where the arms start from a champion: it may have trained on these very rows.
     warm_ups = {}
     for share in ("a", "b"):
-        warm_ups[f"warm_up_{share}"] = finetune(arm=share, selection=shares.output, **training).output
+        warm_up = finetune(
+            arm=share, selection=shares.output, base=encoder, base_sha256=encoder_sha256, **training
+        )
+        warm_ups[f"warm_up_{share}"] = warm_up.output
     scored = score(samples=samples, vectors=vectors, methods=methods, weights=weights, seed=seed, **warm_ups)
     selected = select(samples=samples, scores=scored.output, arms=arms, budget=budget, seed=seed)
 
     with dsl.ParallelFor(arms, parallelism=1) as arm:
-        trained = finetune(arm=arm, selection=selected.output, **training)
+        trained = finetune(
+            arm=arm, selection=selected.output, base=model, base_sha256=model_sha256, **training
+        )
     models = trained.outputs["model"]
 
     evaluated = evaluate(

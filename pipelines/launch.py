@@ -22,6 +22,11 @@ REQUEST, LOG, SUMMARY = "run.json", "run.log", "summary.json"
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
 """Last line of a traceback: an exception's name, and what it says."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+OURS = (
+    *(REQUEST, LOG, SUMMARY, "report.html", "samples", "truth", "steps", "work"),
+    *("scores.parquet", "selection.parquet", "predictions.parquet"),
+)
+"""What a run writes into its folder, and `--fresh` removes."""
 GRACE = 5.0
 """Seconds between asking a run's processes to end and ending them."""
 
@@ -36,11 +41,15 @@ def claim(out: Path, fresh: bool) -> None:
         raise BadInput(f"--out {out}: is a file")
     if out.is_dir() and any(out.iterdir()) and not (out / REQUEST).is_file():
         raise BadInput(f"--out {out}: holds something else than a run; name an empty folder")
-    if fresh:
-        shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
-    # A summary says that a run is finished: the one that starts now is not.
-    (out / SUMMARY).unlink(missing_ok=True)
+    try:
+        for name in OURS if fresh else ():
+            shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        # A summary says that a run is finished: the one that starts now is not.
+        (out / SUMMARY).unlink(missing_ok=True)
+        (out / LOG).touch()
+    except OSError as error:
+        raise BadInput(f"--out {out}: cannot be written: {error.strerror}") from error
 
 
 def launch(checked: Checked, out: Path, stream: IO[str] = sys.stderr) -> int:

@@ -12,7 +12,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from assay.components.core.manifest import read_manifest, write_json
+from assay.components.core.checkpoints import resolve
+from assay.components.core.manifest import read_manifest, sha256_of, write_json
 from assay.pipelines.launch import SUMMARY
 
 STEPS = "steps"
@@ -34,7 +35,7 @@ def run(out: Path, arguments: dict[str, Any], run_hash: str) -> None:
     steps = out / STEPS
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(steps), enable_caching=True)
     champion = champion_seen(arguments["name"], run_hash)
-    task = importance(**arguments, run_hash=run_hash, champion=champion)
+    task = importance(**arguments, **weights(arguments, run_hash), run_hash=run_hash, champion=champion)
     outputs = task.outputs
     folders = {key: Path(value.path) for key, value in outputs.items() if hasattr(value, "path")}
     for key in ("scores", "selection", "predictions"):
@@ -59,6 +60,27 @@ def champion_seen(name: str, run_hash: str) -> str:
     if version.tags.get(f"{tracking.TAG}run_hash") == run_hash:
         return str(version.tags.get(f"{tracking.TAG}promoted_from", "none"))
     return str(version.version)
+
+
+def weights(arguments: dict[str, Any], run_hash: str) -> dict[str, str]:
+    """Hashes of what is trained from, and an alias taken for the version it names now.
+
+    A folder may be written anew under its name, and an alias moves: neither may find an older run's results,
+    nor may the arms of one run start from different weights.
+    """
+    from assay.components.core import tracking
+
+    found = {}
+    for role in ("encoder", "model"):
+        model = arguments[role]
+        if model.startswith("models:/") and "@" in model:
+            name, alias = model.removeprefix("models:/").split("@")
+            version = champion_seen(name, run_hash) if alias == tracking.CHAMPION else None
+            if version in (None, "none"):
+                version = tracking.named_by(tracking.connect(), name, alias).version
+            model = arguments[role] = f"models:/{name}/{version}"
+        found[f"{role}_sha256"] = sha256_of(resolve(model))
+    return found
 
 
 def summary(
@@ -102,8 +124,8 @@ def summary(
             "noted": facts["ledger"]["noted"],
         },
         "samples": facts["samples"],
-        **{key: evidence[key] for key in ("groups", "budget", "selected", "metric", "gain", "results")},
-        **{key: evidence[key] for key in ("comparisons", "verdict", "noise", "cost")},
+        **{key: evidence[key] for key in ("groups", "budget", "selected", "metric", "gain", "relevant_at")},
+        **{key: evidence[key] for key in ("results", "comparisons", "verdict", "noise", "cost")},
         "seconds": seconds | {"total": round(sum(seconds.values()), 1)},
         "wall_seconds": round(time.time() - started, 1),
         "gate": gate,

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from assay.components.core.checkpoints import check_checkpoint
+from assay.components.core.errors import BadInput
 from assay.components.core.manifest import code_version, sha256_of
+from assay.components.core.tracking import check_uri
 from assay.components.ingest.prepare import IngestConfig, prepare
 from assay.components.select.budget import parse_budget, rows_of_budget
 from assay.pipelines.config import RunConfig
@@ -18,6 +20,9 @@ STORE_QUERIES = 450
 """Queries of the simulated store, of 20 judged items each."""
 STORE_SAMPLE, STORE_TEST_SAMPLE = 2960, 1800
 """Rows of it that a run uses unless told otherwise: about 2,400 to train on, sized to two cores."""
+
+JUDGMENTS = "judgments.parquet"
+LARGEST_EXPONENT = 1000.0
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,15 @@ def check(config: RunConfig) -> Checked:
     """
     budget = parse_budget(config.budget)
     check_checkpoint(config.model)
-    check_checkpoint(config.embedding_model)
+    check_checkpoint(config.embedding_model, "--set encoder")
+    check_uri()
     if not config.data:
         config = _with_store(config)
     prepared = prepare(ingest_config(config))
+    if config.gain == "exponential" and prepared.facts["max_grade"] > LARGEST_EXPONENT:
+        raise BadInput(
+            f"grades up to {prepared.facts['max_grade']:g}: 2^grade is beyond numbers; use --gain linear"
+        )
     selected = rows_of_budget(budget, prepared.facts["samples"]["train"])
     ledger = prepared.facts["ledger"]
     counts = ", ".join(f"{split} {n}" for split, n in prepared.facts["samples"].items())
@@ -76,12 +86,14 @@ def _with_store(config: RunConfig) -> RunConfig:
 
     folder = Path("runs") / "store"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Made anew each time: seconds, always the same bytes, never those of an older version of the code.
+    # Made anew each time: seconds, and never the bytes of an older version of the code. Another run may
+    # be reading it, so that what is the same stays.
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
         write(simulate(StoreConfig(queries=STORE_QUERIES)), Path(beside) / "store")
-        shutil.rmtree(folder, ignore_errors=True)
-        (Path(beside) / "store").rename(folder)
-    given: dict[str, Any] = {"data": str(folder / "judgments.parquet")}
+        if not (folder / JUDGMENTS).is_file() or sha256_of(folder) != sha256_of(Path(beside) / "store"):
+            shutil.rmtree(folder, ignore_errors=True)
+            (Path(beside) / "store").rename(folder)
+    given: dict[str, Any] = {"data": str(folder / JUDGMENTS)}
     given |= (
         {} if config.columns else {"columns": {"query": ["query"], "item": ["title"], "label": ["grade"]}}
     )

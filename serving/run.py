@@ -45,6 +45,7 @@ def serve(name: str, version: str | None = None, host: str = "127.0.0.1", port: 
         BadInput: There is no such version, no champion, or the bundle is damaged.
         ValueError: The registry's weights are not those that were registered.
     """
+    from assay.components.core import tracking
     from assay.serving.bundle import Bundle, make_bundle
 
     Limits.from_environment()  # A wrong limit is told here, not by a worker that cannot start.
@@ -52,8 +53,10 @@ def serve(name: str, version: str | None = None, host: str = "127.0.0.1", port: 
         if folder := os.environ.get(environment.BUNDLE):
             bundle = Bundle.open(folder)
         else:
-            place = re.sub(r"[^\w.-]", "_", name), version or "champion"
-            bundle = make_bundle(name, version, cache_folder().joinpath(*place))
+            # By number: a promotion must not replace what a running service's next worker opens.
+            number = str(tracking.find_version(tracking.connect(), name, version).version)
+            place = re.sub(r"[^\w.-]", "_", name), number
+            bundle = make_bundle(name, number, cache_folder().joinpath(*place))
         what = f"{bundle.name} version {bundle.version} ({bundle.kind})"
         print(f"serving {what} on http://{host}:{port}", file=sys.stderr, flush=True)
         return run(

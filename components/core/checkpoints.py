@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 from pathlib import Path
 
 from assay.components.core.errors import BadInput
@@ -40,30 +42,37 @@ def is_ranker(model: str) -> bool:
     return (Path(model).expanduser() / DESCRIPTION).is_file()
 
 
-def check_checkpoint(model: str) -> None:
+def check_checkpoint(model: str, option: str = "--model") -> None:
     """Check a model's name without importing torch, so that a wrong one is found at once.
 
     Args:
         model: `minilm`, a folder, a hub id or a `models:/` URI. The last two are left for `resolve`.
+        option: Where the name was given.
 
     Raises:
-        BadInput: The folder is missing, has no config, or has no safetensors weights.
+        BadInput: The folder is missing, has no config, or has no safetensors weights; the URI is malformed.
     """
+    if model.startswith("models:/") and not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/\d+)", model):
+        raise BadInput(f"{option} {model}: write models:/NAME/VERSION or models:/NAME@ALIAS")
     if model.startswith("models:/") or (model != ENCODER and not looks_like_path(model)):
         return
     folder = embedded_encoder() if model == ENCODER else Path(model).expanduser()
     if not folder.is_dir():
-        raise BadInput(f"--model {model}: no such folder")
+        raise BadInput(f"{option} {model}: no such folder")
     if not (folder / "config.json").is_file():
-        raise BadInput(f"--model {model}: no config.json in it, so it is not a Hugging Face model folder")
-    if not list(folder.glob("*.safetensors")):
+        raise BadInput(f"{option} {model}: no config.json in it, so it is not a Hugging Face model folder")
+    try:
+        json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{option} {model}: config.json cannot be read: {error}") from error
+    if not any(weights.stat().st_size for weights in folder.glob("*.safetensors")):
         pickled = sorted(p.name for p in folder.glob("*.bin"))
         found = (
             f" (it holds {', '.join(pickled)}: pickled weights are refused, save as safetensors)"
             if pickled
             else ""
         )
-        raise BadInput(f"--model {model}: no *.safetensors weights in the folder{found}")
+        raise BadInput(f"{option} {model}: no *.safetensors weights in the folder{found}")
 
 
 def resolve(model: str) -> Path:

@@ -29,8 +29,8 @@ SCHEMA = pa.schema(
         pa.field("item_id", pa.string(), nullable=False),
         pa.field("item", pa.string(), nullable=False),
         pa.field("label", pa.float32(), nullable=False),
-        # float, not int8: shops grade in halves, and a merged grade is a mean.
-        pa.field("grade", pa.float32()),
+        # float64: shops grade in tenths, and a threshold must mean the same once grades are written.
+        pa.field("grade", pa.float64()),
         pa.field("weight", pa.float32(), nullable=False),
         pa.field("position", pa.int16()),
         pa.field("timestamp", pa.timestamp("us", tz="UTC")),

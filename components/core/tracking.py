@@ -17,13 +17,30 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 TAG = "assay."
 """Prefix of our tags on runs and model versions."""
 
+STORES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "file", "databricks")
+"""Schemes of an MLflow store."""
+
 PARTS = ("ranker", "encoder")
 """The folders of a registered version, each with its sha256 in tag `assay.<part>_sha256`."""
 
 
 def default_uri() -> str:
-    """`MLFLOW_TRACKING_URI` where set, else sqlite in `runs/mlflow.db` of the working folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('runs/mlflow.db').resolve()}"
+    """`MLFLOW_TRACKING_URI` where set, else sqlite in `runs/mlflow.db`; made absolute."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///runs/mlflow.db"
+    file = uri.removeprefix("sqlite:///")
+    return uri if file == uri else f"sqlite:///{Path(file).resolve()}"
+
+
+def check_uri() -> None:
+    """Check the store's address without importing mlflow.
+
+    Raises:
+        BadInput: It is none that MLflow knows.
+    """
+    uri = default_uri()
+    scheme = uri.partition("://")[0].partition("+")[0] if "://" in uri else uri
+    if scheme not in STORES:
+        raise BadInput(f"MLFLOW_TRACKING_URI {uri}: known are {', '.join(f'{s}://' for s in STORES)}")
 
 
 def connect() -> MlflowClient:
@@ -59,6 +76,18 @@ def version_by_alias(client: MlflowClient, name: str, alias: str) -> ModelVersio
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def named_by(client: MlflowClient, name: str, alias: str) -> ModelVersion:
+    """The version that an alias names.
+
+    Raises:
+        BadInput: It names none.
+    """
+    found = version_by_alias(client, name, alias)
+    if found is None:
+        raise BadInput(f"models:/{name}@{alias}: {name} has no alias {alias!r} in {default_uri()}")
+    return found
 
 
 def find_version(client: MlflowClient, name: str, version: str | None = None) -> ModelVersion:
@@ -127,10 +156,5 @@ def download_ranker(uri: str) -> Path:
         if not number:
             raise BadInput(f"{uri}: write models:/NAME/VERSION or models:/NAME@ALIAS")
     client = connect()
-    if at:
-        found = version_by_alias(client, name, alias)
-        if found is None:
-            raise BadInput(f"{uri}: {name} has no alias {alias!r} in {default_uri()}")
-    else:
-        found = find_version(client, name, number)
+    found = named_by(client, name, alias) if at else find_version(client, name, number)
     return download_version(client, found)["ranker"]

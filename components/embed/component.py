@@ -11,6 +11,7 @@ def embed(
     vectors: dsl.Output[dsl.Dataset],
     encoder: dsl.Output[dsl.Model],
     model: str = "minilm",
+    model_sha256: str = "",
     seed: int = 0,
 ):
     """Encode each distinct text once and make the features of every sample.
@@ -21,6 +22,7 @@ def embed(
         vectors: Vectors of texts, features of samples.
         encoder: The encoder that made them.
         model: `minilm`, a folder, a hub id or a models:/ URI.
+        model_sha256: Of its weights; part of the cache key.
         seed: Of the reductions.
     """
     from assay.components.embed.embed import embed as run

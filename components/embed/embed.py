@@ -24,7 +24,8 @@ def embed(
         samples_folder: A sample table.
         texts_folder: Holds `texts.parquet`.
         vectors_folder: Gets `texts.npy` (texts, d) float32 in the order of `texts.parquet`; `features.npy`
-            (n, k) float32 in `sample_id` order, the first columns being `SIMILARITIES`, standardised;
+            (n, k) float32 in `sample_id` order, the first columns being `SIMILARITIES`, standardised, all of
+            it fitted on training and target rows alone;
             `cosine.npy` (n,) float32, the encoder's own opinion of each row; `sample_ids.parquet`.
         encoder_folder: Gets the encoder, safetensors.
         model: What `resolve` opens.
@@ -33,17 +34,20 @@ def embed(
     Returns:
         Counts: texts, dimensions, features.
     """
-    samples = read_samples(samples_folder, columns=["sample_id", "context", "item"])
+    samples = read_samples(samples_folder, columns=["sample_id", "context", "item", "split"])
     texts = pd.read_parquet(Path(texts_folder) / "texts.parquet")["text"].tolist()
     encoder = TextEncoder(resolve(model))
     vectors = encoder.encode(texts, progress=lambda batches: steps(batches, "embed", unit="batch"))
     row = {text: number for number, text in enumerate(texts)}
     left = samples["context"].map(row).to_numpy()
     right = samples["item"].map(row).to_numpy()
-    word, char = tfidf(texts, "word"), tfidf(texts, "char")
+    # A selection that is judged on the test rows may not be shaped by them, not even by their texts.
+    fit = samples["split"].isin(["train", "target"]).to_numpy()
+    known = np.unique(np.concatenate([left[fit], right[fit]]))
+    word, char = (tfidf(texts, analyzer, known) for analyzer in ("word", "char"))
     lengths = np.asarray([len(t) for t in texts], dtype=np.float64)
-    alike = similarities(vectors, word, char, reduced(char, REDUCED, seed), lengths, left, right)
-    features = np.hstack([standardised(alike), interactions(vectors, left, right, REDUCED, seed)])
+    alike = similarities(vectors, word, char, reduced(char, REDUCED, seed, known), lengths, left, right)
+    features = np.hstack([standardised(alike, fit), interactions(vectors, left, right, REDUCED, seed, fit)])
     with publishing(encoder_folder, model=model) as (folder, _):
         encoder.save(folder)
     about = {

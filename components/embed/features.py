@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import VarianceThreshold
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 REDUCED = 64
@@ -46,7 +47,7 @@ def similarities(
 
 
 def interactions(
-    vectors: np.ndarray, left: np.ndarray, right: np.ndarray, reduced: int, seed: int
+    vectors: np.ndarray, left: np.ndarray, right: np.ndarray, reduced: int, seed: int, fit: np.ndarray
 ) -> np.ndarray:
     """Element-wise product and distance of both vectors, without constant columns, reduced by PCA.
 
@@ -56,21 +57,23 @@ def interactions(
         right: (n,) row of each item.
         reduced: Columns to reduce to at most.
         seed: Of the randomised PCA.
+        fit: (n,) bool, the rows that selection of columns, scale and PCA are fitted on.
 
     Returns:
-        (n, <= reduced) float32; the first column has variance 1, the rest their share of it.
+        (n, <= reduced) float32; the first column has variance 1 over those rows, the rest their share of it.
     """
     u, v = vectors[left], vectors[right]
     blocks = np.hstack([u * v, np.abs(u - v)]).astype(np.float64)
-    if len(blocks) < 2 or not blocks.var(axis=0).any():
+    if fit.sum() < 2 or not blocks[fit].var(axis=0).any():
         return np.zeros((len(blocks), 1), dtype=np.float32)
-    blocks = StandardScaler().fit_transform(VarianceThreshold().fit_transform(blocks))
+    blocks = make_pipeline(VarianceThreshold(), StandardScaler()).fit(blocks[fit]).transform(blocks)
     # numpy's Generator is not accepted; the seed makes the randomised solver repeatable.
-    pca = PCA(min(reduced, *blocks.shape), svd_solver="randomized", random_state=seed)
-    scores = pca.fit_transform(blocks)
-    return (scores / max(scores[:, 0].std(), 1e-12)).astype(np.float32)
+    pca = PCA(min(reduced, int(fit.sum()), blocks.shape[1]), svd_solver="randomized", random_state=seed)
+    scores = pca.fit(blocks[fit]).transform(blocks)
+    return (scores / max(scores[fit, 0].std(), 1e-12)).astype(np.float32)
 
 
-def standardised(matrix: np.ndarray) -> np.ndarray:
-    """Columns of mean 0 and variance 1; constant columns become 0. (n, k) float32."""
-    return StandardScaler().fit_transform(matrix.astype(np.float64)).astype(np.float32)
+def standardised(matrix: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """Columns of mean 0 and variance 1 over the rows `fit` (n,) bool; constant columns become 0. (n, k)."""
+    matrix = matrix.astype(np.float64)
+    return StandardScaler().fit(matrix[fit]).transform(matrix).astype(np.float32)

@@ -40,7 +40,7 @@ def evaluate(
         name: Of the registered model whose champion is compared.
         gain: `exponential` or `linear`.
         gates: Bounds of the gate.
-        champion: State of the registry as the caller saw it; part of the cache key only.
+        champion: Version of the champion as the caller saw it, `none` where there is none; "" asks now.
         seed: Of the bootstrap.
 
     Returns:
@@ -53,6 +53,14 @@ def evaluate(
     folders = {arm: model.path for arm, model in zip(arms, models, strict=True)}
     inputs = Inputs(samples.path, vectors.path, scores.path, selection.path, truth.path, folders)
     found = run(
-        inputs, predictions.path, evidence.path, report.path, name, gain, GateConfig(**gates), int(seed)
+        inputs,
+        predictions.path,
+        evidence.path,
+        report.path,
+        name,
+        gain,
+        GateConfig(**gates),
+        int(seed),
+        champion,
     )
     return found["gate"]["passed"]

@@ -61,10 +61,20 @@ class Champion:
     ranker: Path | None = None
 
 
-def find_champion(name: str) -> Champion:
-    """The champion of a registered model, fetched and checked."""
+def find_champion(name: str, seen: str = "") -> Champion:
+    """The champion of a registered model, fetched and checked.
+
+    Args:
+        name: Of the registered model.
+        seen: Its version as the caller saw it, `none` where there was none; "" asks the registry now.
+    """
+    if seen == "none":
+        return Champion()
     client = tracking.connect()
-    version = tracking.version_by_alias(client, name, tracking.CHAMPION)
+    if seen:
+        version = tracking.find_version(client, name, seen)
+    else:
+        version = tracking.version_by_alias(client, name, tracking.CHAMPION)
     if version is None:
         return Champion()
     return Champion(str(version.version), tracking.download_version(client, version)["ranker"])
@@ -148,6 +158,7 @@ def evaluate(
     gain: str = "exponential",
     gates: GateConfig | None = None,
     seed: int = 0,
+    champion_seen: str = "",
 ) -> dict:
     """Compare the arms, judge, and publish predictions, evidence and report.
 
@@ -160,6 +171,7 @@ def evaluate(
         gain: A name of `GAINS`.
         gates: Bounds of the gate.
         seed: Of the bootstrap.
+        champion_seen: As `find_champion` takes it.
 
     Returns:
         The evidence.
@@ -167,7 +179,7 @@ def evaluate(
     started = time.perf_counter()
     facts = read_manifest(inputs.samples)
     test = read_samples(inputs.samples, ["test"])
-    champion = find_champion(name)
+    champion = find_champion(name, champion_seen)
     table, milliseconds = predict(test, inputs, champion)
     lists = Lists(
         table["group_id"].to_numpy(dtype=str),
@@ -218,6 +230,7 @@ def evaluate(
     evidence = {
         "metric": metric,
         "gain": gain,
+        "relevant_at": facts["relevant_at"],
         "groups": {"test": int(test["group_id"].nunique()), "skipped": lists.skipped()},
         "budget": selection["budget"],
         "selected": selection["selected"],

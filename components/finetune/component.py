@@ -11,6 +11,7 @@ def finetune(
     model: dsl.Output[dsl.Model],
     arm: str,
     base: str = "minilm",
+    base_sha256: str = "",
     ranker: str = "bi",
     adapter: str = "lora",
     epochs: int = 2,
@@ -26,6 +27,7 @@ def finetune(
         model: The merged ranker, safetensors, and the rows it saw.
         arm: Which rows.
         base: `minilm`, a folder, a hub id or a models:/ URI.
+        base_sha256: Of its weights; part of the cache key.
         ranker: `cross` or `bi`.
         adapter: How: `lora`.
         epochs: Passes over the rows, at most.

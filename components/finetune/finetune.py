@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from assay.components.core.checkpoints import resolve
-from assay.components.core.manifest import publishing, read_manifest
+from assay.components.core.manifest import code_version, publishing, read_manifest, sha256_of
 from assay.components.core.progress import say
 from assay.components.core.ranker import Ranker, new_ranker, open_ranker
 from assay.components.core.ranker.models import device, has_bf16
@@ -94,7 +94,7 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         raise ValueError(f"arm {config.arm!r}: {len(chosen) - len(train)} of its rows are not training rows")
     checkpoint = resolve(config.model)
     facts = read_manifest(samples_folder)
-    work = _work_folder(config, train, facts["sha256"])
+    work = _work_folder(config, train, facts["sha256"], sha256_of(checkpoint))
     ranker, trainer = _train(config, checkpoint, train, validation, facts["relevant_at"], work)
     with publishing(model_folder, **asdict(config)) as (folder, manifest):
         manifest["reload_difference"] = _publish_merged(ranker, validation, folder / "ranker")
@@ -165,13 +165,18 @@ def _pairs(ranker: Ranker, frame: pd.DataFrame):
     return ranker.tokenise(*columns, frame["label"].to_numpy(), frame["weight"].to_numpy())
 
 
-def _work_folder(config: FinetuneConfig, train: pd.DataFrame, samples_sha256: str) -> Path:
+def _work_folder(config: FinetuneConfig, train: pd.DataFrame, samples_sha256: str, base_sha256: str) -> Path:
     """Where checkpoints of exactly this training go, so that only the same training resumes from them."""
-    key = hashlib.sha256(json.dumps([asdict(config), samples_sha256]).encode())
+    about = [asdict(config), samples_sha256, base_sha256, code_version()]
+    key = hashlib.sha256(json.dumps(about).encode())
     key.update("".join(train["sample_id"]).encode())
     root = os.environ.get(WORK)
     folder = Path(root) / key.hexdigest()[:16] if root else Path(tempfile.mkdtemp(prefix="assay-finetune-"))
     folder.mkdir(parents=True, exist_ok=True)
+    for checkpoint in folder.glob("checkpoint-*"):
+        # Written last: without it, the process was killed while it saved.
+        if not (checkpoint / "trainer_state.json").is_file():
+            shutil.rmtree(checkpoint)
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
 
 MAX_CHARS = 4000
@@ -10,23 +11,26 @@ MAX_CHARS = 4000
 
 
 def clean_texts(frame: pd.DataFrame, ledger: Ledger, max_chars: int = MAX_CHARS) -> pd.DataFrame:
-    """Drop rows without item text, fold white space, cut texts at the character limit.
+    """Fold white space, cut texts at the character limit, drop rows without item text.
 
     Args:
         frame: Columns context, item, item_id, group_id, segment.
         ledger: Where rows are counted; cut texts are listed in its examples.
         max_chars: The limit.
+
+    Raises:
+        BadInput: No row has item text.
     """
     frame = frame.copy()
     cut = pd.Series(False, index=frame.index)
     for column in ("context", "item"):
-        text = frame[column].str.replace(r"\s+", " ", regex=True).str.strip()
+        text = folded(frame[column])
         over = text.str.len() > max_chars
         frame[column] = text.where(~over, text.str.slice(0, max_chars))
         cut |= over
-    # An id stands in for a missing one, so it may be as long as the text itself.
+    # A text stands in for a missing id: folded and cut as it is, or one query would be two groups.
     for column in ("group_id", "item_id"):
-        frame[column] = frame[column].str.slice(0, max_chars)
+        frame[column] = folded(frame[column]).str.slice(0, max_chars)
     frame["segment"] = frame["segment"].where(frame["segment"].str.strip() != "", "unknown")
     ledger.repair(
         "text_cut", int(cut.sum()), [f"item {i[:80]!r}" for i in frame.loc[cut, "item_id"].head(20)]
@@ -35,5 +39,12 @@ def clean_texts(frame: pd.DataFrame, ledger: Ledger, max_chars: int = MAX_CHARS)
     ledger.drop(
         "no_item_text", int(empty.sum()), [f"item {i[:80]!r}" for i in frame.loc[empty, "item_id"].head(20)]
     )
+    if empty.all():
+        raise BadInput("no row has item text; name its columns with --columns item=A or item=A+B")
     ledger.note("empty_context", int((frame.loc[~empty, "context"] == "").sum()))
     return frame[~empty].reset_index(drop=True)
+
+
+def folded(text: pd.Series) -> pd.Series:
+    """Each run of white space as one space, none at the ends."""
+    return text.str.replace(r"\s+", " ", regex=True).str.strip()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from assay.components.core.errors import BadInput
@@ -31,12 +34,30 @@ def parse_columns(text: str) -> dict[str, list[str]]:
         role, equals, names = (piece.strip() for piece in entry.partition("="))
         if not equals or not names:
             raise BadInput(f"--columns: {entry!r} is not role=column")
+        if role in columns:
+            raise BadInput(f"--columns: {role} is named twice; item=A+B joins columns")
+        columns[role] = [name.strip() for name in names.split("+")]
+    return checked_columns(columns)
+
+
+def checked_columns(columns: dict[str, Any]) -> dict[str, list[str]]:
+    """A column map as written in a file or on the command line; one name may stand for a list of one.
+
+    Raises:
+        BadInput: A role is unknown, has no column, or joins several though it is not the item.
+    """
+    if not isinstance(columns, dict):
+        raise BadInput(f"--columns: expected role: column, found {type(columns).__name__}")
+    out = {}
+    for role, names in columns.items():
         if role not in ROLES:
             raise BadInput(f"--columns: unknown role {role!r}; roles are {', '.join(ROLES)}")
-        columns[role] = [name.strip() for name in names.split("+")]
-        if len(columns[role]) > 1 and role != "item":
-            raise BadInput(f"--columns: only item may join columns with +, not {role}")
-    return columns
+        out[role] = [str(name) for name in (names if isinstance(names, list) else [names])]
+        if not all(out[role]) or not out[role]:
+            raise BadInput(f"--columns: {role} names no column")
+        if len(out[role]) > 1 and role != "item":
+            raise BadInput(f"--columns: only item may join columns, not {role}")
+    return out
 
 
 def map_columns(found: list[str], named: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -74,18 +95,20 @@ def map_columns(found: list[str], named: dict[str, list[str]]) -> dict[str, list
 
 
 def as_text(series: pd.Series) -> pd.Series:
-    """Values as text: null is "", a whole float is its integer, so that 12, 12.0 and "12" are one id."""
-    if pd.api.types.is_float_dtype(series):
-        whole = series.notna() & np.isfinite(series) & (series == series.round())
-        text = series.astype(object).where(~whole, series.where(whole, 0).astype("int64").astype(object))
-    else:
-        text = series.astype(object)
-    return text.where(series.notna(), "").map(_one_text).astype(object)
+    """Values as text: null is "", a whole float is its integer, so that numbers 12 and 12.0 are one id.
+
+    Raises:
+        BadInput: A value is a list, a struct or bytes.
+    """
+    text = series.astype(object)
+    return text.where(series.notna(), "").map(partial(_one_text, series.name)).astype(object)
 
 
-def _one_text(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
+def _one_text(column: object, value: object) -> str:
+    if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
+    if isinstance(value, list | tuple | dict | np.ndarray | bytes):
+        raise BadInput(f"column {str(column)!r}: holds {type(value).__name__} values; give text or numbers")
     # A lone surrogate cannot be written as UTF-8, and one such row must not stop the run.
     return str(value).encode("utf-8", "replace").decode("utf-8")
 

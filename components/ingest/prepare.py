@@ -93,8 +93,13 @@ def prepare(config: IngestConfig) -> Prepared:
     events = "label" not in columns or ("click" in config.columns and "label" not in config.columns)
     ledger = Ledger(rows_in=len(frame))
     if events:
-        rows, max_grade = read_search_events(frame, columns, ledger), 1.0
-        rows["split"] = None
+        if config.max_grade:
+            raise BadInput(
+                "--max-grade: a log of clicks has no grades; name them with --columns label=COLUMN"
+            )
+        split_column = config.split_column or None
+        rows = read_search_events(frame, columns, ledger, split_column, config.drop_unlabelled)
+        max_grade = 1.0
     else:
         rows, max_grade = read_pairs(
             frame,
@@ -114,16 +119,17 @@ def prepare(config: IngestConfig) -> Prepared:
         samples = samples_from_judgments(rows, source, max_grade, ledger)
     if "split" in frame and not config.split_column:
         ledger.note("unused_split_column", len(frame), ["name it with --split-column split"])
-    _check(samples, relevant_at, max_grade, config.relevant_at)
-    truth = plant_noise(samples, config.noise, relevant_at, max_grade, config.seed)
     sizes = samples.loc[samples["split"] == "test"].groupby("group_id").size()
+    metric = "ndcg@10" if (sizes >= 2).mean() > 0.5 else "auc"
+    _check(samples, relevant_at, max_grade, config.relevant_at, metric)
+    truth = plant_noise(samples, config.noise, relevant_at, max_grade, config.seed)
     facts = {
         "ledger": ledger.as_dict(len(samples)),
         "columns": {role: "+".join(names) for role, names in columns.items()},
         "label_source": "click" if events else "grade",
         "max_grade": max_grade,
         "relevant_at": relevant_at,
-        "metric": "ndcg@10" if (sizes >= 2).mean() > 0.5 else "auc",
+        "metric": metric,
         "noise": config.noise,
         "samples": {s: int((samples["split"] == s).sum()) for s in SPLITS},
         "groups": {s: int(samples.loc[samples["split"] == s, "group_id"].nunique()) for s in SPLITS},
@@ -131,7 +137,7 @@ def prepare(config: IngestConfig) -> Prepared:
     return Prepared(samples, truth, facts)
 
 
-def _check(samples: pd.DataFrame, relevant_at: float, max_grade: float, named: float) -> None:
+def _check(samples: pd.DataFrame, relevant_at: float, max_grade: float, named: float, metric: str) -> None:
     if samples["label"].nunique() < 2:
         raise BadInput(f"all labels equal ({samples['label'].iloc[0]:g}): there is nothing to learn")
     if relevant_at > max_grade:
@@ -145,6 +151,16 @@ def _check(samples: pd.DataFrame, relevant_at: float, max_grade: float, named: f
                 f"every {split} row is {which} (relevant means grade >= {relevant_at:g}): "
                 "give more rows or another --relevant-at"
             )
+    test = samples[samples["split"] == "test"].assign(
+        relevant=relevant[(samples["split"] == "test").to_numpy()]
+    )
+    lists = test.groupby("group_id")["relevant"].agg(["size", "any"])
+    usable = len(lists) if metric == "auc" else int((lists["any"] & (lists["size"] > 1)).sum())
+    if usable < 2:
+        raise BadInput(
+            f"{usable} of {len(lists)} test lists can be ranked (two rows or more, one of them relevant): no "
+            "difference can be told by so few; give more groups, or a larger --test-sample"
+        )
 
 
 def ingest(

@@ -21,7 +21,8 @@ def samples_from_judgments(
         max_grade: Grade of label 1.
         ledger: Merged rows are counted as dropped, conflicting grades noted.
     """
-    pairs = judgments.groupby(_KEY, sort=False, dropna=False)
+    # In an order of their own, so that neither a mean nor the first segment depends on the file's.
+    pairs = judgments.sort_values([*_KEY, "segment", "grade"]).groupby(_KEY, sort=False, dropna=False)
     merged = pairs.agg(
         grade=("grade", "mean"), segment=("segment", "first"), split=("split", "first")
     ).reset_index()
@@ -48,7 +49,7 @@ def samples_from_impressions(impressions: pd.DataFrame, source: str, ledger: Led
         source: The file's name.
         ledger: Merged rows are counted as dropped.
     """
-    shown = impressions.groupby(_KEY, sort=False, dropna=False)
+    shown = impressions.sort_values([*_KEY, "segment"]).groupby(_KEY, sort=False, dropna=False)
     merged = shown.agg(
         label=("click", "mean"),
         shown=("click", "size"),

@@ -15,6 +15,7 @@ from assay.components.core.progress import say
 from filelock import FileLock, Timeout
 
 LOCK_SECONDS = 60.0
+_WITHDRAWN = f"{tracking.TAG}rolled_back_to"
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not a fault
@@ -60,6 +61,8 @@ def promote(name: str, version: str, expected: str) -> dict[str, str | bool]:
             current = str(found.version) if found is not None else ""
             if current == version:
                 return {"promoted": True, "reason": "is champion already", "alias": tracking.CHAMPION}
+            if tracking.find_version(client, name, version).tags.get(_WITHDRAWN):
+                raise Refused(f"version {version} was rolled back; `assay promote` brings it back by hand")
             if current != expected:
                 raise Refused(
                     f"the champion changed from version {expected or '(none)'} to {current or '(none)'} "
@@ -93,14 +96,19 @@ def promote_by_hand(client, name: str, version: str | None = None) -> dict[str, 
         raise BadInput(f"{name} has no challenger in {tracking.default_uri()}: `assay run` registers one")
     found = found or tracking.find_version(client, name, version)
     number = str(found.version)
-    if found.tags.get(f"{tracking.TAG}gate") != "passed":
-        return {
-            "version": number,
-            "promoted": False,
-            "reason": "its gate did not pass; see the report of its run",
-        }
     champion = tracking.version_by_alias(client, name, tracking.CHAMPION)
-    return {"version": number, **promote(name, number, str(champion.version) if champion is not None else "")}
+    current = str(champion.version) if champion is not None else ""
+    against = found.tags.get(f"{tracking.TAG}gate_against")
+    refusal = ""
+    if found.tags.get(f"{tracking.TAG}gate") != "passed":
+        refusal = "its gate did not pass; see the report of its run"
+    elif number != current and against != (current or "none"):
+        refusal = f"its gate passed against version {against}, the champion is {current or 'none'}: run again"
+    if refusal:
+        return {"version": number, "promoted": False, "reason": refusal}
+    if found.tags.get(_WITHDRAWN):
+        client.delete_model_version_tag(name, number, _WITHDRAWN)
+    return {"version": number, **promote(name, number, current)}
 
 
 def rollback(name: str) -> tuple[str, str]:
@@ -121,6 +129,10 @@ def rollback(name: str) -> tuple[str, str]:
             raise BadInput(f"{name}: version {champion.version} is champion and there was none before it")
         now, was = str(previous.version), str(champion.version)
         _move(client, name, now, was, "rolled_back")
+        # Or the run that made it, started again, would promote it again.
+        client.set_model_version_tag(name, was, _WITHDRAWN, now)
+        if previous.tags.get(_WITHDRAWN):
+            client.delete_model_version_tag(name, now, _WITHDRAWN)
     return now, was
 
 

@@ -35,7 +35,7 @@ def register(
         encoder_folder: The encoder of `embed`.
 
     Returns:
-        The version's number. Alias `challenger` points to it.
+        The version's number. Alias `challenger` points to it, or to a newer one.
     """
     import mlflow
 
@@ -45,7 +45,10 @@ def register(
     existing = _existing(client, name, run_hash, shas["ranker"])
     if existing is not None:
         say("register", f"{name} version {existing} is this run's already")
-        client.set_registered_model_alias(name, tracking.CHALLENGER, existing)
+        challenger = tracking.version_by_alias(client, name, tracking.CHALLENGER)
+        # A newer challenger stays; an older one means that this run was killed before it set the alias.
+        if challenger is None or int(challenger.version) < int(existing):
+            client.set_registered_model_alias(name, tracking.CHALLENGER, existing)
         return existing
     evidence = json.loads((Path(evidence_folder) / "evidence.json").read_text())
     facts = read_manifest(samples_folder)
@@ -72,6 +75,7 @@ def register(
             "code": trained["code"],
             "verdict": evidence["verdict"],
             "gate": "passed" if evidence["gate"]["passed"] else "refused",
+            "gate_against": evidence["champion_version"] or "none",
             "metric": evidence["metric"],
             **{f"{part}_sha256": sha for part, sha in shas.items()},
         }

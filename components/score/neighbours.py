@@ -34,8 +34,8 @@ def shapley_of(values: np.ndarray, k: int) -> np.ndarray:
 def knn_shapley(evidence: Evidence) -> np.ndarray:
     """Mean Shapley value over the target rows; a neighbour is worth how near its label is. (n,).
 
-    Relevant and other target rows count as much in sum: where few are relevant, the many others would
-    pay each row labelled irrelevant, wrong ones included. sqrt(n) neighbours count. Distances are cosines over
+    Relevant and other target rows count the same in sum: where few are relevant, the many others would
+    pay every row labelled irrelevant, wrong ones too. sqrt(n) neighbours count. Distances are cosines over
     the features; ties are broken by `sample_id` order.
     """
     train, target = _unit(evidence.features), _unit(evidence.target_features)

@@ -108,7 +108,7 @@ def select(
     tables["full"] = scores.assign(decision="keep", reason="all_rows")
     table = pd.concat([tables[arm].assign(arm=arm) for arm in [*arms, "none"]])
     about = {
-        "budget": budget,
+        "budget": parse_budget(budget),
         "selected": count,
         "seed": seed,
         "arms": arms,

@@ -53,6 +53,8 @@ def test_a_saved_ranker_gives_the_same_scores(ranker, tmp_path):
     ranker.save(tmp_path)
     reopened = open_ranker(tmp_path)
     assert np.allclose(reopened.score(pairs_of(reopened)), before, atol=1e-6)
+    again = new_ranker(ranker.kind, tmp_path, seed=5)
+    assert np.allclose(again.score(pairs_of(again)), before, atol=1e-6)
     assert (reopened.kind, not list(tmp_path.glob("*.bin"))) == (ranker.kind, True)
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from assay.components.core.samples import read_samples
+from assay.components.core.manifest import publishing
+from assay.components.core.samples import read_samples, text_id, write_samples
 from assay.components.embed.embed import embed
 from assay.components.embed.features import SIMILARITIES, interactions
 from assay.components.embed.texts import reduced, tfidf
@@ -45,7 +46,8 @@ def test_features_are_in_sample_order_and_standardised(embedded):
     ids = pd.read_parquet(folder / "vectors" / "sample_ids.parquet")["sample_id"]
     assert ids.tolist() == read_samples(paths["samples"])["sample_id"].tolist()
     assert features.shape == (400, facts["features"])
-    alike = features[:, : len(SIMILARITIES)]
+    split = read_samples(paths["samples"])["split"]
+    alike = features[split.isin(["train", "target"]), : len(SIMILARITIES)]
     assert np.allclose(alike.mean(0), 0, atol=1e-4)
     assert np.allclose(alike.std(0), 1, atol=1e-3)
 
@@ -59,16 +61,41 @@ def test_embedding_twice_gives_the_same_bytes(embedded, tiny_encoder, tmp_path):
 
 def test_tfidf_forgives_typos_by_characters_only():
     texts = ["espresso machine", "esspresso machin", "garden hose"]
-    word, char = tfidf(texts, "word"), tfidf(texts, "char")
+    word, char = tfidf(texts, "word", np.arange(3)), tfidf(texts, "char", np.arange(3))
     assert (word[0] @ word[1].T).toarray().item() == 0
     assert (char[0] @ char[1].T).toarray().item() > 0.4 > (char[0] @ char[2].T).toarray().item()
 
 
 def test_texts_without_a_word_have_vectors_all_the_same():
-    assert tfidf(["!!", "?"], "word").shape[0] == 2
-    assert np.isfinite(reduced(tfidf(["!!", "?"], "word"), 8, 0)).all()
+    matrix = tfidf(["!!", "?"], "word", np.arange(2))
+    assert matrix.shape[0] == 2
+    assert np.isfinite(reduced(matrix, 8, 0, np.arange(2))).all()
 
 
 def test_equal_rows_leave_no_interaction_to_reduce():
     same = np.ones((3, 4), dtype=np.float32)
-    assert interactions(same, np.array([0, 1]), np.array([1, 2]), 8, 0).tolist() == [[0], [0]]
+    assert interactions(same, np.array([0, 1]), np.array([1, 2]), 8, 0, np.ones(2, dtype=bool)).tolist() == [
+        [0],
+        [0],
+    ]
+
+
+def test_the_features_of_training_rows_do_not_depend_on_the_test_rows(embedded, tiny_encoder, tmp_path):
+    """Other test texts, same bytes for every training and target row."""
+    folder, paths, _ = embedded
+    samples = read_samples(paths["samples"])
+    mine = samples["split"].isin(["train", "target"]).to_numpy()
+    changed = samples.assign(item=samples["item"].where(mine, "green kettle of glass"))
+    texts = sorted(set(changed["context"]) | set(changed["item"]), key=text_id)
+    for name in ("samples", "texts"):
+        with publishing(tmp_path / name) as (beside, _):
+            if name == "samples":
+                write_samples(changed, beside)
+            else:
+                pd.DataFrame({"text": texts}).to_parquet(beside / "texts.parquet")
+    embed(*(str(tmp_path / part) for part in ("samples", "texts", "v", "e")), str(tiny_encoder), 0)
+    before, after = (np.load(f / "features.npy")[mine] for f in (folder / "vectors", tmp_path / "v"))
+    assert np.allclose(before, after, atol=1e-4)
+    assert not np.allclose(
+        *(np.load(f / "features.npy")[~mine] for f in (folder / "vectors", tmp_path / "v"))
+    )

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from assay.components.evaluate.gates import GateConfig
+from assay.components.score.combine import WEIGHTS
 from assay.components.score.methods import METHODS
 from assay.pipelines.config import METHODS as CONFIGURED
-from assay.pipelines.config import RunConfig
+from assay.pipelines.config import WEIGHTED, RunConfig
 from assay.pipelines.importance import importance
 
 ROOT = Path(__file__).parents[2]
@@ -76,9 +77,6 @@ def test_the_options_of_the_contract_are_there(helps):
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_what_a_page_names_is_there(page, helps):
     text = page.read_text()
-    for command, option in re.findall(r"assay (\w+)[^\n`]*?(--[a-z-]+)?", text):
-        if command in COMMANDS and option:
-            assert option in helps[command], f"assay {command} {option}"
     for line in re.findall(rf"assay (?:{'|'.join(COMMANDS)})\b[^\n`]*", text):
         command = line.split()[1]
         for option in re.findall(r"(?<!\S)(--[a-z][a-z-]*)", line):
@@ -95,12 +93,23 @@ def test_methods_and_defaults_are_the_same_in_config_pipeline_and_code():
     arguments = RunConfig().pipeline_arguments()
     inputs = importance.pipeline_spec.root.input_definitions.parameters
     assert set(arguments) <= set(inputs)
-    assert set(inputs) - set(arguments) == {"run_hash", "data_sha256", "code", "champion"}
+    assert set(inputs) - set(arguments) == {
+        "run_hash",
+        "data_sha256",
+        "encoder_sha256",
+        "model_sha256",
+        "code",
+        "champion",
+    }
     from google.protobuf import json_format
 
     for name in set(arguments) - {"data", "gates", "seed"}:
         default = json_format.MessageToDict(inputs[name].default_value)
         assert default == arguments[name] or (default, arguments[name]) == ({}, {}), name
+
+
+def test_the_weighted_methods_are_those_of_the_step():
+    assert tuple(WEIGHTS) == WEIGHTED
 
 
 def test_the_gates_of_a_run_are_those_of_the_step():

@@ -26,6 +26,7 @@ KEYS = {
     "budget",
     "selected",
     "metric",
+    "relevant_at",
     "gain",
     "results",
     "comparisons",
@@ -40,23 +41,66 @@ KEYS = {
 }
 
 
+PARTS = {
+    "data": {"sha256": str, "rows_in": int, "dropped": dict, "repaired": dict, "noted": dict},
+    "samples": dict.fromkeys(["train", "validation", "test", "target"], int),
+    "groups": {"test": int, "skipped": int},
+    "noise": dict.fromkeys(["rate", "auroc", "precision", "recall"], float),
+    "cost": dict.fromkeys(
+        ["selection_seconds", "challenger_seconds", "full_seconds", "ratio", "proof_seconds"], float
+    ),
+    "seconds": dict.fromkeys(
+        [
+            *("ingest", "embed", "warmup", "score", "select", "finetune"),
+            *("evaluate", "register", "promote", "total"),
+        ],
+        float,
+    ),
+    "gate": {"passed": bool, "against": str, "reasons": list},
+    "model": {"name": str, "version": str, "alias": str},
+    "files": dict.fromkeys(["report", "samples", "scores", "selection", "predictions"], str),
+}
+RESULT = {"ndcg@10": float, "auc": float, "mrr": float, "train_rows": int, "train_steps": int}
+COMPARISON = dict.fromkeys(["difference", "low", "high", "p"], float)
+
+
 def test_the_summary_has_every_part(tiny_run):
     summary = tiny_run.summary
     assert set(summary) == KEYS
-    assert summary["schema"] == 1
-    assert set(summary["results"]) == {
-        "random",
-        "lexical",
-        "base",
-        "control",
-        "challenger",
-        "full",
-        "champion",
-    }
+    assert (summary["schema"], summary["task"], summary["budget"]) == (1, "search", 0.4)
+    assert all(type(summary[key]) is int for key in ("seed", "selected"))
     assert summary["verdict"] in ("gain", "no significant gain", "loss")
-    assert summary["model"] == {"name": "tiny", "version": "1", "alias": summary["model"]["alias"]}
+    assert (summary["model"]["name"], summary["model"]["version"]) == ("tiny", "1")
     assert summary["data"]["rows_in"] == 400
     assert all(Path(file).exists() for file in summary["files"].values())
+    models = ["random", "lexical", "base", "control", "challenger", "full", "champion"]
+    assert list(summary["results"]) == models
+    assert summary["results"]["champion"] is None
+    parts = {key: (summary[key], types) for key, types in PARTS.items()}
+    parts |= {m: (summary["results"][m], RESULT) for m in models if m != "champion"}
+    pairs = {f"challenger-{m}" for m in ("control", "base", "full", "champion")}
+    assert set(summary["comparisons"]) == pairs
+    assert summary["comparisons"]["challenger-champion"] is None
+    parts |= {p: (summary["comparisons"][p], COMPARISON) for p in pairs - {"challenger-champion"}}
+    for part, (found, types) in parts.items():
+        assert {key: type(value) for key, value in found.items()} == types, part
+
+
+def test_every_figure_can_be_recomputed_from_the_predictions(tiny_run):
+    from assay.components.core.metrics import Lists, paired_bootstrap
+
+    summary, table = tiny_run.summary, pd.read_parquet(tiny_run.out / "predictions.parquet")
+    lists = Lists(
+        *(table[c].to_numpy() for c in ("group_id", "grade", "sample_id")),
+        summary["relevant_at"],
+        summary["gain"],
+    )
+    for model, expected in summary["results"].items():
+        if expected:
+            found = lists.results(table[model].to_numpy(), summary["metric"])
+            assert found == pytest.approx({key: expected[key] for key in found}), model
+    found = paired_bootstrap(lists, table["challenger"].to_numpy(), table["control"].to_numpy(), "ndcg@10")
+    assert found == pytest.approx(summary["comparisons"]["challenger-control"])
 
 
 def test_the_last_line_of_stdout_is_the_summary_and_progress_is_on_stderr(tiny_run):

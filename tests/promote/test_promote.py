@@ -27,7 +27,9 @@ def model(store, monkeypatch, request, tmp_path):
     client.create_registered_model(name)
     for number in range(1, 6):
         client.create_model_version(
-            name, str(tmp_path), tags={"assay.gate": "refused" if number == 5 else "passed"}
+            name,
+            str(tmp_path),
+            tags={"assay.gate": "refused" if number == 5 else "passed", "assay.gate_against": "none"},
         )
     return client, name
 
@@ -71,6 +73,25 @@ def test_rollback_goes_back_and_forth_and_leaves_a_record(model):
     assert rollback(name) == ("1", "2")
     assert client.get_model_version(name, "1").tags["assay.rolled_back_from"] == "2"
     assert rollback(name) == ("2", "1")
+
+
+def test_what_was_rolled_back_comes_again_only_by_hand(model):
+    client, name = model
+    promote(name, "1", "")
+    promote(name, "2", "1")
+    rollback(name)
+    assert "was rolled back" in promote(name, "2", "1")["reason"]
+    client.set_model_version_tag(name, "2", "assay.gate_against", "1")
+    assert promote_by_hand(client, name, "2")["promoted"]
+    assert alias(client, name, "champion") == "2"
+
+
+def test_by_hand_a_gate_counts_against_the_champion_it_was_passed_against(model):
+    client, name = model
+    promote(name, "1", "")
+    refused = promote_by_hand(client, name, "3")
+    assert (refused["promoted"], alias(client, name, "champion")) == (False, "1")
+    assert "against version none, the champion is 1" in refused["reason"]
 
 
 def test_there_is_nothing_to_roll_back_to(model):

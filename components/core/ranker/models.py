@@ -16,11 +16,15 @@ import torch.nn.functional as F
 from assay.components.core.checkpoints import DESCRIPTION
 from assay.components.core.ranker.batches import TOKEN_BUDGET, Batch, Pairs, bucketed
 from assay.components.core.ranker.encoder import mean_pool
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 MAX_LENGTH = 128
 """Tokens of a row (cross-encoder) or of a text (bi-encoder); what is longer is cut by the tokenizer."""
+
+SCALED_COSINE = "scaled_cosine.safetensors"
+"""A bi-encoder's head; so named, neither transformers nor sentence-transformers takes it for the model."""
 
 
 def device() -> torch.device:
@@ -171,11 +175,8 @@ class BiEncoder(Ranker):
         return logits.float().cpu().numpy()
 
     def _save_network(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
         self.network.encoder.save_pretrained(folder)
-        # Named so that neither transformers nor sentence-transformers takes it for model weights.
-        save_file(self.network.head.state_dict(), folder / "scaled_cosine.safetensors")
+        save_file(self.network.head.state_dict(), folder / SCALED_COSINE)
         width = self.network.encoder.config.hidden_size
         modules = [
             {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -246,7 +247,10 @@ def new_ranker(kind: str, checkpoint: str | Path, seed: int, max_length: int = M
         return _padded(CrossEncoder(model, tokenizer, max_length), model)
     if kind == "bi":
         model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32)
-        return _padded(BiEncoder(model, tokenizer, max_length), model)
+        ranker = BiEncoder(model, tokenizer, max_length)
+        if (Path(checkpoint) / SCALED_COSINE).is_file():
+            ranker.network.head.load_state_dict(load_file(Path(checkpoint) / SCALED_COSINE))
+        return _padded(ranker, model)
     raise ValueError(f"ranker kind {kind!r}: choose cross or bi")
 
 
@@ -259,10 +263,6 @@ def open_ranker(folder: str | Path) -> Ranker:
     folder = Path(folder)
     description = json.loads((folder / DESCRIPTION).read_text())
     ranker = new_ranker(description["kind"], folder, seed=0, max_length=description["max_length"])
-    if isinstance(ranker, BiEncoder):
-        from safetensors.torch import load_file
-
-        ranker.network.head.load_state_dict(load_file(folder / "scaled_cosine.safetensors"))
     return ranker.eval().to(device())
 
 

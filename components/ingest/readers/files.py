@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -36,6 +37,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise BadInput(f"{path}: the file is empty")
     try:
         frame = _READERS[suffix](path)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise BadInput(
             f"{path}: not UTF-8 (byte 0x{error.object[error.start]:02x} at offset {error.start}); "
@@ -43,6 +46,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         ) from error
     if frame.empty:
         raise BadInput(f"{path}: no rows")
+    frame.columns = [str(name) for name in frame.columns]
     return frame
 
 
@@ -50,26 +54,37 @@ def _read_csv(path: Path) -> pd.DataFrame:
     # Decoded first, whole: pandas reports an offset within its own chunk, useless to the user.
     path.read_bytes().decode("utf-8")
     try:
-        return pd.read_csv(
-            path,
-            sep="\t" if path.suffix.lower() == ".tsv" else ",",
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8-sig",
-        )
+        with warnings.catch_warnings():
+            # A row with more cells than the header has names: pandas would drop them, or shift every column.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                path,
+                sep="\t" if path.suffix.lower() == ".tsv" else ",",
+                dtype=str,
+                keep_default_na=False,
+                na_values=[""],
+                encoding="utf-8-sig",
+                index_col=False,
+            )
+    except pd.errors.ParserWarning as error:
+        raise BadInput(f"{path}: rows have more cells than the header has names") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise BadInput(f"{path}: not a well-formed csv: {error}") from error
+    if len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
+        raise BadInput(
+            f"{path}: one column, {frame.columns[0]!r}; separate cells by commas, or by tabs in a .tsv"
+        )
+    return frame
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
     rows = []
-    for number, line in enumerate(path.read_bytes().decode("utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().decode("utf-8-sig").split("\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(row, dict):
             raise BadInput(f"{path}, line {number}: expected an object, found {type(row).__name__}")
@@ -79,7 +94,8 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        return pq.read_table(path).to_pandas()
+        # Integers beside a null would become floats, and long ids one another.
+        return pq.read_table(path).to_pandas(integer_object_nulls=True)
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: not a readable parquet file: {error}") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 from assay.components.core.errors import BadInput
@@ -35,7 +37,7 @@ def read_pairs(
         BadInput: Grades that cannot be used; a split of another name.
     """
     name = columns["label"][0]
-    grade = pd.to_numeric(frame[name], errors="coerce").astype("float64")
+    grade = numbers(frame[name])
     usable = grade.notna() & np.isfinite(grade) & (grade >= 0)
     if not usable.all():
         bad = frame.loc[~usable, name]
@@ -67,7 +69,7 @@ def read_pairs(
             "group_id": as_text(frame[columns["group"][0]]),
             "segment": as_text(frame[columns["segment"][0]]) if "segment" in columns else "all",
             "grade": grade,
-            "split": _splits(frame, split_column),
+            "split": splits(frame, split_column),
         }
     )
     return judgments.reset_index(drop=True), top
@@ -84,7 +86,12 @@ _SPLIT_NAMES = {
 }
 
 
-def _splits(frame: pd.DataFrame, column: str | None) -> pd.Series:
+def splits(frame: pd.DataFrame, column: str | None) -> pd.Series:
+    """Each row's split as a column names it; None where no column does.
+
+    Raises:
+        BadInput: There is no such column, or a value is no split's name.
+    """
     if column is None:
         return pd.Series(None, index=frame.index, dtype=object)
     if column not in frame:
@@ -93,9 +100,38 @@ def _splits(frame: pd.DataFrame, column: str | None) -> pd.Series:
         )
     names = as_text(frame[column]).str.strip().str.lower()
     unknown = sorted(set(names) - set(_SPLIT_NAMES))
+    if "" in unknown:
+        raise BadInput(
+            f"--split-column {column}: {int((names == '').sum())} cells are empty; name a split in each"
+        )
     if unknown:
         raise BadInput(
             f"--split-column {column}: unknown values {', '.join(map(repr, unknown[:5]))}; "
             f"known: {', '.join(_SPLIT_NAMES)}"
         )
     return names.map(_SPLIT_NAMES)
+
+
+_TRUTH = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, True: 1.0, False: 0.0}
+
+
+def numbers(series: pd.Series) -> pd.Series:
+    """Values as float64; true and false are 1 and 0, what is no number is NaN.
+
+    Raises:
+        BadInput: The column holds times.
+    """
+    if series.dtype.kind in "mM":
+        raise BadInput(f"column {str(series.name)!r}: holds times, not numbers")
+    if series.dtype == object or series.dtype.kind not in "biuf":
+        series = series.astype(object).map(
+            lambda value: _TRUTH.get(value, value) if _hashable(value) else None
+        )
+    try:
+        return pd.to_numeric(series, errors="coerce").astype("float64")
+    except (OverflowError, TypeError, ValueError) as error:
+        raise BadInput(f"column {str(series.name)!r}: not numbers: {error}") from error
+
+
+def _hashable(value: object) -> bool:
+    return isinstance(value, str | int | float | bool | Decimal | np.generic)

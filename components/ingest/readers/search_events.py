@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from assay.components.core.errors import BadInput
 from assay.components.ingest.columns import as_text, text_of
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.pairs import numbers, splits
+
+_LAST = 32767
+"""Largest position that the sample table holds."""
 
 
-def read_search_events(frame: pd.DataFrame, columns: dict[str, list[str]], ledger: Ledger) -> pd.DataFrame:
+def read_search_events(
+    frame: pd.DataFrame,
+    columns: dict[str, list[str]],
+    ledger: Ledger,
+    split_column: str | None = None,
+    drop_unlabelled: bool = False,
+) -> pd.DataFrame:
     """Impressions out of a flat log.
 
     Args:
         frame: The file's table. A column `event_id`, where there is one, tells an event sent twice.
         columns: A complete column map with `click`.
         ledger: Where drops are counted.
+        split_column: Column that names each row's split, if any.
+        drop_unlabelled: Drop rows whose click is not 0 or 1 rather than refuse the file.
 
     Returns:
         Columns context, item, item_id, group_id, segment, click (0.0 or 1.0), position (float, NaN where
-        missing), timestamp (UTC, NaT where missing).
+        missing or no rank), timestamp (UTC, NaT where missing), split (None where the file does not say).
 
     Raises:
-        BadInput: A click is not 0 or 1.
+        BadInput: A click is not 0 or 1; a split of another name.
     """
     if "event_id" in frame:
         twice = frame["event_id"].notna() & frame["event_id"].duplicated()
@@ -31,15 +44,22 @@ def read_search_events(frame: pd.DataFrame, columns: dict[str, list[str]], ledge
     ledger.drop("missing_query", int(missing.sum()), [f"row {i}" for i in frame.index[missing][:20]])
     frame = frame[~missing]
     name = columns["click"][0]
-    click = pd.to_numeric(
-        frame[name].replace({"true": 1, "false": 0, "True": 1, "False": 0}), errors="coerce"
-    )
+    click = numbers(frame[name])
     wrong = ~click.isin([0, 1])
     if wrong.any():
-        raise BadInput(
-            f"column {name!r}: {int(wrong.sum())} values are not 0 or 1 "
-            f"(e.g. {frame.loc[wrong, name].iloc[0]!r})"
-        )
+        if not drop_unlabelled:
+            raise BadInput(
+                f"column {name!r}: {int(wrong.sum())} values are not 0 or 1 "
+                f"(e.g. {frame.loc[wrong, name].iloc[0]!r}); mend them, or drop those rows with "
+                "--drop-unlabelled"
+            )
+        ledger.drop("unlabelled", int(wrong.sum()), [f"row {i}" for i in frame.index[wrong][:20]])
+        frame, click = frame[~wrong], click[~wrong]
+    position = numbers(frame[columns["position"][0]]) if "position" in columns else None
+    if position is not None:
+        rank = position.between(1, _LAST) & (position == position.round())
+        ledger.note("unusable_position", int((position.notna() & ~rank).sum()))
+        position = position.where(rank)
     item = text_of(frame, columns["item"])
     nothing = pd.Series(None, index=frame.index, dtype=object)
     return pd.DataFrame(
@@ -50,13 +70,22 @@ def read_search_events(frame: pd.DataFrame, columns: dict[str, list[str]], ledge
             "group_id": as_text(frame[columns["group"][0]]),
             "segment": as_text(frame[columns["segment"][0]]) if "segment" in columns else "all",
             "click": click.astype("float64"),
-            "position": pd.to_numeric(
-                frame[columns["position"][0]] if "position" in columns else nothing, errors="coerce"
-            ),
-            "timestamp": pd.to_datetime(
-                frame[columns["timestamp"][0]] if "timestamp" in columns else nothing,
-                utc=True,
-                errors="coerce",
-            ),
+            "position": nothing.astype("float64") if position is None else position,
+            "timestamp": times(frame[columns["timestamp"][0]] if "timestamp" in columns else nothing),
+            "split": splits(frame, split_column),
         }
     ).reset_index(drop=True)
+
+
+def times(series: pd.Series) -> pd.Series:
+    """Times in UTC, NaT where there is none; numbers are since 1970, in the unit their size tells.
+
+    Args:
+        series: ISO texts, times, or seconds, milliseconds, microseconds or nanoseconds.
+    """
+    number = pd.to_numeric(series, errors="coerce") if series.dtype.kind not in "mM" else series[:0]
+    if not number.notna().any():
+        return pd.to_datetime(series, utc=True, errors="coerce", format="ISO8601")
+    size = np.log10(max(1.0, float(number.abs().median())))
+    unit = "s" if size < 11 else "ms" if size < 14 else "us" if size < 17 else "ns"
+    return pd.to_datetime(number, unit=unit, utc=True, errors="coerce")
