@@ -4,6 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from assay.components.core.errors import BadInput
+from assay.components.core.tracking import check_uri, default_uri
+from assay.pipelines.launch import claim
 
 from tests.conftest import PAIRS_COLUMNS, assay, pairs_frame
 
@@ -26,6 +29,8 @@ def spoiled(tmp_path, case):
         extra = ["--budget", case.split()[1]]
     elif case == "count too large":
         extra = ["--budget", "100000"]
+    elif case == "huge grades":
+        frame["grade"] *= 2000
     elif case == "gain":
         extra = ["--gain", "cubic"]
     file = tmp_path / "pairs.csv"
@@ -53,6 +58,7 @@ CASES = {
     "count too large": "there are only",
     "model without weights": "no *.safetensors weights",
     "gain": "gain",
+    "huge grades": "use --gain linear",
 }
 
 
@@ -76,6 +82,34 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, pairs_file):
     assert result.returncode == 2
     assert "holds something else" in result.stderr
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_fresh_removes_what_a_run_wrote_and_nothing_else(tmp_path):
+    for name in ("run.json", "report.html", "mine.txt"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "steps").mkdir()
+    claim(tmp_path, fresh=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.txt", "run.log"]
+
+
+def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written"):
+        claim(tmp_path / "file" / "run", fresh=False)
+
+
+@pytest.mark.parametrize("uri", ["nonsense", "ftp://x", "sqlit:///a.db"])
+def test_a_store_that_mlflow_does_not_know_is_bad_input(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI"):
+        check_uri()
+
+
+def test_a_relative_store_is_where_the_command_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
+    check_uri()
+    assert default_uri() == f"sqlite:///{tmp_path / 'mine.db'}"
 
 
 def test_an_unknown_option_and_a_wrong_setting_name_themselves(tmp_path):

@@ -34,6 +34,17 @@ def test_a_setting_of_a_key_leaves_the_other_keys_alone():
         (["seed.x=1"], "seed: Input should be a valid integer"),
         (["epochs=many"], "epochs: Input should be a valid integer"),
         (["weights.colour=1"], "unknown methods colour"),
+        (["weights.el2n=-1"], "weights are 0 or more"),
+        (["weights.el2n=1", "methods=[margin]"], "weights of el2n: not among the methods"),
+        (["methods=[margin]"], "none of them has a weight"),
+        (["learning_rate=.inf"], "learning-rate: Input should be a finite number"),
+        (["seed=4294967296"], "seed: Input should be less than"),
+        (["name=a/b"], "name: .*letters, digits"),
+        (["name=o'brien"], "name: .*letters, digits"),
+        (["columns.lable=y"], "unknown role 'lable'"),
+        (["columns.query=[a, b]"], "only item may join columns, not query"),
+        (["columns.item=[]"], "item names no column"),
+        (["columns=[a]"], "expected role: column"),
     ],
 )
 def test_a_wrong_setting_names_itself(settings, words):
@@ -42,7 +53,13 @@ def test_a_wrong_setting_names_itself(settings, words):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("- a", "expected a mapping"), ("a: [", "not YAML"), (None, "no such file")]
+    ("text", "words"),
+    [
+        ("- a", "expected a mapping"),
+        ("1: 2", "expected a mapping"),
+        ("a: [", "not YAML"),
+        (None, "no such file"),
+    ],
 )
 def test_a_wrong_file_names_itself(tmp_path, text, words):
     path = tmp_path / "run.yaml"
