@@ -87,15 +87,15 @@ def run(
         given["control"] = False
     if data == "":
         raise BadInput("--data: is empty; leave it out for the simulated store")
-    from assay.pipelines.launch import SUMMARY, claim, launch
+    from assay.pipelines.launch import SUMMARY, claimed, launch
     from assay.pipelines.preflight import check
 
     checked = check(load_config(config, given, set_ or []))
     folder = out or Path("runs") / checked.run_hash
-    claim(folder, fresh)
-    for note in checked.notes:
-        print(note, file=sys.stderr)
-    code = launch(checked, folder)
+    with claimed(folder, fresh):
+        for note in checked.notes:
+            print(note, file=sys.stderr)
+        code = launch(checked, folder)
     if code == 0:
         _show(folder)
         print(folder / SUMMARY)

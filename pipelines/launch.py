@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -17,8 +19,9 @@ from assay.components.core.manifest import write_json
 from assay.components.core.progress import MARK
 from assay.components.core.tracking import default_uri
 from assay.pipelines.preflight import Checked
+from filelock import FileLock, Timeout
 
-REQUEST, LOG, SUMMARY = "run.json", "run.log", "summary.json"
+REQUEST, LOG, SUMMARY, LOCK = "run.json", "run.log", "summary.json", ".lock"
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
 """Last line of a traceback: an exception's name, and what it says."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -31,25 +34,34 @@ GRACE = 5.0
 """Seconds between asking a run's processes to end and ending them."""
 
 
-def claim(out: Path, fresh: bool) -> None:
-    """Make a run's folder, or take over the one of an earlier run.
+@contextmanager
+def claimed(out: Path, fresh: bool) -> Iterator[None]:
+    """Make a run's folder, or take over the one of an earlier run, and hold it.
 
     Raises:
-        BadInput: The folder holds something else than a run.
+        BadInput: The folder holds something else than a run, or a run that is under way.
     """
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}: is a file")
-    if out.is_dir() and any(out.iterdir()) and not (out / REQUEST).is_file():
+    held = {path.name for path in out.iterdir()} - {LOCK} if out.is_dir() else set()
+    if held and REQUEST not in held:
         raise BadInput(f"--out {out}: holds something else than a run; name an empty folder")
+    lock = FileLock(out / LOCK, timeout=0)
     try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
         for name in OURS if fresh else ():
             shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(missing_ok=True)
-        out.mkdir(parents=True, exist_ok=True)
         # A summary says that a run is finished: the one that starts now is not.
         (out / SUMMARY).unlink(missing_ok=True)
-        (out / LOG).touch()
+    except Timeout as error:
+        raise BadInput(
+            f"--out {out}: a run is under way there; wait for it, or name another folder"
+        ) from error
     except OSError as error:
         raise BadInput(f"--out {out}: cannot be written: {error.strerror}") from error
+    with lock:
+        yield
 
 
 def launch(checked: Checked, out: Path, stream: IO[str] = sys.stderr) -> int:

@@ -6,7 +6,7 @@ import sys
 import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.tracking import check_uri, default_uri
-from assay.pipelines.launch import claim
+from assay.pipelines.launch import claimed
 
 from tests.conftest import PAIRS_COLUMNS, assay, pairs_frame
 
@@ -88,14 +88,23 @@ def test_fresh_removes_what_a_run_wrote_and_nothing_else(tmp_path):
     for name in ("run.json", "report.html", "mine.txt"):
         (tmp_path / name).write_text("{}")
     (tmp_path / "steps").mkdir()
-    claim(tmp_path, fresh=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.txt", "run.log"]
+    with claimed(tmp_path, fresh=True):
+        assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "mine.txt"]
 
 
 def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="cannot be written"):
-        claim(tmp_path / "file" / "run", fresh=False)
+    with pytest.raises(BadInput, match="cannot be written"), claimed(tmp_path / "file" / "run", fresh=False):
+        pass
+
+
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
+    with claimed(tmp_path / "run", fresh=False):
+        with pytest.raises(BadInput, match="under way"), claimed(tmp_path / "run", fresh=False):
+            pass
+        (tmp_path / "run" / "run.json").write_text("{}")
+    with claimed(tmp_path / "run", fresh=False):
+        pass
 
 
 @pytest.mark.parametrize("uri", ["nonsense", "ftp://x", "sqlit:///a.db"])
