@@ -30,13 +30,13 @@ def rank_in_strata(score: np.ndarray, strata: np.ndarray) -> np.ndarray:
     return out
 
 
-def combine(scores: pd.DataFrame, weights: dict[str, float], evidence_strata: pd.DataFrame) -> pd.DataFrame:
+def combine(scores: pd.DataFrame, weights: dict[str, float], strata: pd.DataFrame) -> pd.DataFrame:
     """Importance and noise of each row.
 
     Args:
         scores: (n, methods), columns named as in `METHODS`.
         weights: {method: weight} of importance; methods without one do not count.
-        evidence_strata: (n,) columns task, label, scorer: what ranks are taken within.
+        strata: (n,) columns task, label, scorer: what ranks are taken within.
 
     Returns:
         Columns importance (in (0, 1)), noise (probability that the label is wrong), and rank_<method> of each
@@ -48,8 +48,8 @@ def combine(scores: pd.DataFrame, weights: dict[str, float], evidence_strata: pd
     used = {name: w for name, w in weights.items() if name in scores and w > 0}
     if not used:
         raise ValueError(f"none of the weighted methods was computed: {sorted(weights)} of {sorted(scores)}")
-    by_label = evidence_strata["task"].astype(str) + "/" + evidence_strata["label"].round(2).astype(str)
-    by_scorer = by_label + "/" + evidence_strata["scorer"].astype(str)
+    by_label = strata["task"].astype(str) + "/" + strata["label"].round(2).astype(str)
+    by_scorer = by_label + "/" + strata["scorer"].astype(str)
     out = pd.DataFrame(index=scores.index)
     for name in used:
         method = METHODS[name]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from assay.components.core.progress import say, steps
 from assay.components.core.ranker import Pairs, Ranker
-from assay.components.score.evidence import Evidence, rows_of
+from assay.components.score.inputs import Inputs, rows_of
 from scipy.stats import spearmanr
 from torch import Tensor
 
@@ -125,23 +125,23 @@ def _spearman(exact: np.ndarray, approximate: np.ndarray) -> float:
     return float(spearmanr(exact, approximate).statistic)
 
 
-def influence(evidence: Evidence) -> np.ndarray:
+def influence(inputs: Inputs) -> np.ndarray:
     """How much training towards the row's label lowers the target's loss. (n,); high is good.
 
     The logit form, (2y - 1) <grad f, -grad L>: free of the error's size, since plain dots favour large
     gradients and wrong labels have the largest. Its negative is the influence under the other label.
     """
-    out = np.zeros(len(evidence.samples))
-    evidence.facts["influence"] = {}
-    for warm_up in evidence.warm_ups:
-        rows = evidence.scored_by(warm_up)
+    out = np.zeros(len(inputs.samples))
+    inputs.facts["influence"] = {}
+    for warm_up in inputs.warm_ups:
+        rows = inputs.scored_by(warm_up)
         if not len(rows):
             continue
         ranker = warm_up.open()
-        direction = target_gradient(ranker, rows_of(ranker, evidence.target))
+        direction = target_gradient(ranker, rows_of(ranker, inputs.target))
         dots, facts = directional_derivatives(
-            ranker, rows_of(ranker, evidence.samples.iloc[rows]), direction, evidence.seed
+            ranker, rows_of(ranker, inputs.samples.iloc[rows]), direction, inputs.seed
         )
-        evidence.facts["influence"][warm_up.name] = facts
-        out[rows] = -(2 * evidence.labels[rows] - 1) * dots
+        inputs.facts["influence"][warm_up.name] = facts
+        out[rows] = -(2 * inputs.labels[rows] - 1) * dots
     return out

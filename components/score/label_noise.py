@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from assay.components.score.evidence import Evidence
+from assay.components.score.inputs import Inputs
 from cleanlab.rank import get_label_quality_scores
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
@@ -43,14 +43,14 @@ def out_of_fold(features: np.ndarray, relevant: np.ndarray, groups: np.ndarray) 
     return best, best_strength
 
 
-def label_quality(evidence: Evidence) -> np.ndarray:
+def label_quality(inputs: Inputs) -> np.ndarray:
     """Self-confidence: the out-of-fold probability of the label as given. (n,) in [0, 1]; low is suspicious.
 
     Northcutt et al. 2021, "Confident Learning"; scores by cleanlab.
     """
     probability, strength = out_of_fold(
-        evidence.features, evidence.relevant, evidence.samples["group_id"].to_numpy().astype(str)
+        inputs.features, inputs.relevant, inputs.samples["group_id"].to_numpy().astype(str)
     )
-    evidence.facts["label_quality"] = {"folds": FOLDS, "strength": strength}
+    inputs.facts["label_quality"] = {"folds": FOLDS, "strength": strength}
     both = np.column_stack([1 - probability, probability])
-    return get_label_quality_scores(evidence.relevant.astype(int), both, method="self_confidence")
+    return get_label_quality_scores(inputs.relevant.astype(int), both, method="self_confidence")

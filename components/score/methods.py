@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from assay.components.score import dynamics, influence, label_noise, neighbours
-from assay.components.score.evidence import Evidence
+from assay.components.score.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -15,14 +15,14 @@ class Method:
     """A score: one number a training row.
 
     Attributes:
-        compute: Evidence -> (n,) float64, finite, in the order of `Evidence.samples`.
+        compute: Inputs -> (n,) float64, finite, in the order of `Inputs.samples`.
         cost: In forward passes F a row.
         higher_is_better: Whether a high score speaks for keeping the row.
         by_ranker: Whether the warm-up rankers give it, so that rows are comparable only under one of them.
         words: What a low-ranked row is told, in words.
     """
 
-    compute: Callable[[Evidence], np.ndarray]
+    compute: Callable[[Inputs], np.ndarray]
     cost: str
     higher_is_better: bool
     by_ranker: bool
@@ -47,5 +47,5 @@ METHODS: dict[str, Method] = {
     "el2n": Method(dynamics.el2n, "1 F", False, True, "the warm-up ranker is far from its label"),
     "margin": Method(dynamics.margin, "1 F", True, True, "the warm-up ranker leans to the other label"),
     "loss": Method(dynamics.loss, "1 F", False, True, "the warm-up ranker finds it hard"),
-    "random": Method(lambda evidence: evidence.random(), "0 F", True, False, "chance"),
+    "random": Method(lambda inputs: inputs.random(), "0 F", True, False, "chance"),
 }

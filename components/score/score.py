@@ -7,11 +7,11 @@ import pandas as pd
 from assay.components.core.manifest import cpu_seconds, publishing, read_manifest
 from assay.components.core.progress import say
 from assay.components.score.combine import WEIGHTS, combine, decide
-from assay.components.score.evidence import Evidence, read_evidence
+from assay.components.score.inputs import Inputs, read_inputs
 from assay.components.score.methods import METHODS
 
 
-def compute(evidence: Evidence, methods: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:
+def compute(inputs: Inputs, methods: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:
     """Raw scores of the named methods, and the CPU seconds each took.
 
     Raises:
@@ -20,11 +20,11 @@ def compute(evidence: Evidence, methods: list[str]) -> tuple[pd.DataFrame, dict[
     unknown = sorted(set(methods) - set(METHODS))
     if unknown:
         raise ValueError(f"unknown methods {', '.join(unknown)}; known: {', '.join(METHODS)}")
-    scores, seconds = pd.DataFrame(index=range(len(evidence.samples))), {}
+    scores, seconds = pd.DataFrame(index=range(len(inputs.samples))), {}
     for name in methods:
         started = cpu_seconds()
-        values = np.asarray(METHODS[name].compute(evidence), dtype=np.float64)
-        if values.shape != (len(evidence.samples),) or not np.isfinite(values).all():
+        values = np.asarray(METHODS[name].compute(inputs), dtype=np.float64)
+        if values.shape != (len(inputs.samples),) or not np.isfinite(values).all():
             raise ValueError(
                 f"method {name} gave {values.shape} values, {int((~np.isfinite(values)).sum())} not finite"
             )
@@ -58,22 +58,22 @@ def score(
         Rows scored and rows by decision.
     """
     facts = read_manifest(samples_folder)
-    evidence = read_evidence(samples_folder, vectors_folder, warm_up_folders, facts["relevant_at"], seed)
-    scores, seconds = compute(evidence, methods)
-    strata = evidence.samples[["task", "label"]].assign(scorer=evidence.scorer)
+    inputs = read_inputs(samples_folder, vectors_folder, warm_up_folders, facts["relevant_at"], seed)
+    scores, seconds = compute(inputs, methods)
+    strata = inputs.samples[["task", "label"]].assign(scorer=inputs.scorer)
     weights = weights or WEIGHTS
     combined = combine(scores, weights, strata)
-    decisions = decide(evidence.relevant, combined)
+    decisions = decide(inputs.relevant, combined)
     table = pd.concat(
         [
-            evidence.samples[["sample_id", "group_id", "item_id"]],
+            inputs.samples[["sample_id", "group_id", "item_id"]],
             combined[["importance"]],
             scores,
             combined[["noise"]],
             decisions,
         ],
         axis=1,
-    ).assign(scored_by=evidence.scorer)
+    ).assign(scored_by=inputs.scorer)
     counts = {str(k): int(v) for k, v in table["decision"].value_counts().items()}
     about = {
         "rows": len(table),
@@ -83,6 +83,6 @@ def score(
         "warm_up_seconds": sum(read_manifest(folder)["seconds"] for folder in warm_up_folders.values()),
     }
     with publishing(scores_folder, seed=seed, samples_sha256=facts["sha256"], **about) as (folder, manifest):
-        manifest["methods"] = evidence.facts
+        manifest["methods"] = inputs.facts
         table.to_parquet(folder / "scores.parquet", index=False)
     return {"rows": len(table), **counts}

@@ -1,11 +1,11 @@
-"""Evidence without files: rows whose truth is known, and rankers small enough to differentiate by hand."""
+"""Inputs without files: rows whose truth is known, and rankers small enough to differentiate by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from assay.components.core.ranker import new_ranker
 from assay.components.core.samples import sample_ids
-from assay.components.score.evidence import Evidence, WarmUp
+from assay.components.score.inputs import Inputs, WarmUp
 
 from tests.conftest import pairs_frame
 
@@ -31,7 +31,7 @@ def rows(frame: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def planted():
-    """Two Gaussian clouds of features, one a class; a quarter of the labels flipped. (Evidence, flipped)."""
+    """Two Gaussian clouds of features, one a class; a quarter of the labels flipped. (Inputs, flipped)."""
     rng = np.random.default_rng(0)
     frame = pairs_frame(60, 10)
     truth = rng.integers(0, 2, len(frame)).astype(float)
@@ -52,11 +52,11 @@ def planted():
         rng.normal(size=(60, 8))
         + np.outer(2 * target["label"] - 1, direction / np.linalg.norm(direction)) * 1.7
     )
-    return Evidence(samples, target, features, target_features, [], 0.5, 0), flipped
+    return Inputs(samples, target, features, target_features, [], 0.5, 0), flipped
 
 
 @pytest.fixture(scope="session")
-def evidence(planted, tiny_encoder):
+def inputs(planted, tiny_encoder):
     """The planted rows with two warm-up rankers, of which each has seen a tenth."""
     known, _ = planted
     ids = known.samples["sample_id"].tolist()
@@ -65,4 +65,4 @@ def evidence(planted, tiny_encoder):
         WarmUp(name, seen, lambda seed=seed: new_ranker("cross", tiny_encoder, seed).eval())
         for seed, (name, seen) in enumerate(shares.items())
     ]
-    return Evidence(known.samples, known.target, known.features, known.target_features, warm_ups, 0.5, 0)
+    return Inputs(known.samples, known.target, known.features, known.target_features, warm_ups, 0.5, 0)

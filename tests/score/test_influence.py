@@ -5,7 +5,7 @@ import pytest
 import torch
 from assay.components.core.ranker import Ranker, new_ranker
 from assay.components.score import influence
-from assay.components.score.evidence import rows_of
+from assay.components.score.inputs import rows_of
 from scipy.stats import spearmanr
 from torch import nn
 
@@ -38,8 +38,8 @@ def linear(tiny_encoder):
     return ranker
 
 
-def test_a_linear_ranker_has_influence_in_closed_form(linear, evidence):
-    rows, target = rows_of(linear, evidence.samples), rows_of(linear, evidence.target)
+def test_a_linear_ranker_has_influence_in_closed_form(linear, inputs):
+    rows, target = rows_of(linear, inputs.samples), rows_of(linear, inputs.target)
     x = linear.network.counts(rows.batch(range(len(rows))).inputs[0]).numpy()
     xt = linear.network.counts(target.batch(range(len(target))).inputs[0]).numpy()
     w = linear.network.w.detach().numpy()
@@ -54,26 +54,26 @@ def test_a_linear_ranker_has_influence_in_closed_form(linear, evidence):
 
 
 @pytest.mark.parametrize("kind", ["cross", "bi"])
-def test_finite_differences_agree_with_one_backward_pass_a_row(kind, tiny_encoder, evidence):
+def test_finite_differences_agree_with_one_backward_pass_a_row(kind, tiny_encoder, inputs):
     ranker = new_ranker(kind, tiny_encoder, 3).eval()
-    rows = rows_of(ranker, evidence.samples.head(120))
-    direction = influence.target_gradient(ranker, rows_of(ranker, evidence.target))
+    rows = rows_of(ranker, inputs.samples.head(120))
+    direction = influence.target_gradient(ranker, rows_of(ranker, inputs.target))
     before = [p.detach().clone() for p in ranker.parameters()]
     dots, _ = influence.directional_derivatives(ranker, rows, direction, seed=0)
     assert spearmanr(dots, influence.exact_dots(ranker, rows, direction)).statistic > 0.999
     assert all(torch.equal(p, old) for p, old in zip(ranker.parameters(), before, strict=True))
 
 
-def test_training_on_proponents_lowers_the_targets_loss(tiny_encoder, evidence):
+def test_training_on_proponents_lowers_the_targets_loss(tiny_encoder, inputs):
     """What influence promises: a small step on the best rows helps the target, one on the worst hurts it."""
     after = {}
-    scores = influence.influence(evidence)
-    rows = evidence.scored_by(evidence.warm_ups[0])
+    scores = influence.influence(inputs)
+    rows = inputs.scored_by(inputs.warm_ups[0])
     order = rows[np.argsort(-scores[rows])]
     for name, chosen in {"best": order[:40], "worst": order[-40:], "none": order[:0]}.items():
-        ranker = evidence.warm_ups[0].open()
+        ranker = inputs.warm_ups[0].open()
         if len(chosen):
-            pairs = rows_of(ranker, evidence.samples.iloc[chosen])
+            pairs = rows_of(ranker, inputs.samples.iloc[chosen])
             ranker.requires_grad_(True)
             loss = ranker.losses(pairs.batch(range(len(pairs)))).mean()
             with torch.no_grad():
@@ -84,15 +84,15 @@ def test_training_on_proponents_lowers_the_targets_loss(tiny_encoder, evidence):
                 ):
                     if g is not None:
                         p.sub_(g, alpha=0.01)
-        target = rows_of(ranker, evidence.target)
+        target = rows_of(ranker, inputs.target)
         with torch.no_grad():
             after[name] = float(ranker.losses(target.batch(range(len(target)))).mean())
     assert after["best"] < after["none"] < after["worst"]
 
 
-def test_where_no_step_is_faithful_the_exact_way_is_taken(linear, evidence, monkeypatch):
+def test_where_no_step_is_faithful_the_exact_way_is_taken(linear, inputs, monkeypatch):
     monkeypatch.setattr(influence, "STEPS", (1e-12,))  # below what float32 weights can hold
-    rows, target = rows_of(linear, evidence.samples.head(80)), rows_of(linear, evidence.target)
+    rows, target = rows_of(linear, inputs.samples.head(80)), rows_of(linear, inputs.target)
     direction = influence.target_gradient(linear, target)
     dots, facts = influence.directional_derivatives(linear, rows, direction, seed=0)
     assert facts["exact"]

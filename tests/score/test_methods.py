@@ -2,25 +2,25 @@
 
 import numpy as np
 import pytest
-from assay.components.score.evidence import Evidence
+from assay.components.score.inputs import Inputs
 from assay.components.score.methods import METHODS
 
 
 @pytest.fixture(scope="module")
-def computed(evidence):
-    return {name: METHODS[name].compute(evidence) for name in METHODS}
+def computed(inputs):
+    return {name: METHODS[name].compute(inputs) for name in METHODS}
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_one_finite_number_a_row(computed, evidence, name):
-    assert computed[name].shape == (len(evidence.samples),)
+def test_one_finite_number_a_row(computed, inputs, name):
+    assert computed[name].shape == (len(inputs.samples),)
     assert np.isfinite(computed[name]).all()
     assert np.ptp(computed[name]) > 0
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_same_evidence_gives_the_same_numbers(computed, evidence, name):
-    again = Evidence(**{f: getattr(evidence, f) for f in Evidence.__dataclass_fields__ if f != "facts"})
+def test_the_same_evidence_gives_the_same_numbers(computed, inputs, name):
+    again = Inputs(**{f: getattr(inputs, f) for f in Inputs.__dataclass_fields__ if f != "facts"})
     assert np.array_equal(METHODS[name].compute(again), computed[name])
 
 
@@ -32,27 +32,27 @@ def test_flipped_labels_score_worse(computed, planted, name):
     assert roc_auc_score(planted[1], -sign * computed[name]) > 0.85
 
 
-def test_direction_of_the_rankers_methods(evidence, computed):
+def test_direction_of_the_rankers_methods(inputs, computed):
     # A row whose logit leans to its label is easy: low loss, low EL2N, high margin.
-    leans = (2 * evidence.labels - 1) * evidence.logits
+    leans = (2 * inputs.labels - 1) * inputs.logits
     easy, hard = leans.argmax(), leans.argmin()
     for name in ("loss", "el2n", "margin"):
         sign = 1 if METHODS[name].higher_is_better else -1
         assert sign * computed[name][easy] > sign * computed[name][hard]
 
 
-def test_no_row_is_scored_by_a_ranker_that_saw_it(evidence):
-    for warm_up in evidence.warm_ups:
-        scored = set(evidence.samples["sample_id"].iloc[evidence.scored_by(warm_up)])
+def test_no_row_is_scored_by_a_ranker_that_saw_it(inputs):
+    for warm_up in inputs.warm_ups:
+        scored = set(inputs.samples["sample_id"].iloc[inputs.scored_by(warm_up)])
         assert not scored & warm_up.seen
-    assert (evidence.scorer == "a").sum() == len(evidence.samples) - 60
-    assert set(evidence.scorer) == {"a", "b"}
+    assert (inputs.scorer == "a").sum() == len(inputs.samples) - 60
+    assert set(inputs.scorer) == {"a", "b"}
 
 
-def test_rows_that_both_rankers_saw_are_refused(evidence):
-    both = Evidence(
-        evidence.samples, evidence.target, evidence.features, evidence.target_features,
-        [evidence.warm_ups[0], evidence.warm_ups[0]], 0.5, 0,
+def test_rows_that_both_rankers_saw_are_refused(inputs):
+    both = Inputs(
+        inputs.samples, inputs.target, inputs.features, inputs.target_features,
+        [inputs.warm_ups[0], inputs.warm_ups[0]], 0.5, 0,
     )  # fmt: skip
     with pytest.raises(ValueError, match="60 rows were seen by every"):
         _ = both.scorer

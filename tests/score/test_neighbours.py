@@ -33,13 +33,13 @@ def test_one_neighbour_gets_everything():
 
 def test_each_class_of_the_target_counts_the_same(planted):
     """Writing the irrelevant target rows down five times over moves no row's value."""
-    evidence, _ = planted
-    rows = np.arange(len(evidence.target))
-    more = np.concatenate([rows, np.repeat(rows[~evidence.target_relevant], 4)])
+    inputs, _ = planted
+    rows = np.arange(len(inputs.target))
+    more = np.concatenate([rows, np.repeat(rows[~inputs.target_relevant], 4)])
     lopsided = dataclasses.replace(
-        evidence,
-        target=evidence.target.iloc[more].reset_index(drop=True),
-        target_features=evidence.target_features[more],
+        inputs,
+        target=inputs.target.iloc[more].reset_index(drop=True),
+        target_features=inputs.target_features[more],
     )
-    assert lopsided.target_relevant.mean() < 0.5 * evidence.target_relevant.mean()
-    assert np.allclose(knn_shapley(lopsided), knn_shapley(evidence))
+    assert lopsided.target_relevant.mean() < 0.5 * inputs.target_relevant.mean()
+    assert np.allclose(knn_shapley(lopsided), knn_shapley(inputs))

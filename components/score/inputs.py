@@ -30,7 +30,7 @@ class WarmUp:
 
 
 @dataclass
-class Evidence:
+class Inputs:
     """All that a score may look at. Rows are in `sample_id` order.
 
     Attributes:
@@ -114,10 +114,10 @@ def rows_of(ranker: Ranker, frame: pd.DataFrame):
     return ranker.tokenise(frame["context"].tolist(), frame["item"].tolist(), frame["label"].to_numpy())
 
 
-def read_evidence(
+def read_inputs(
     samples_folder: str, vectors_folder: str, warm_up_folders: dict[str, str], relevant_at: float, seed: int
-) -> Evidence:
-    """Evidence from what `ingest`, `embed` and the warm-ups wrote.
+) -> Inputs:
+    """Inputs from what `ingest`, `embed` and the warm-ups wrote.
 
     Raises:
         ValueError: The vectors are of other samples.
@@ -138,7 +138,7 @@ def read_evidence(
         )
         for name, folder in warm_up_folders.items()
     ]
-    return Evidence(
+    return Inputs(
         samples.iloc[train].reset_index(drop=True),
         samples.iloc[target].reset_index(drop=True),
         np.asarray(features[train]),
