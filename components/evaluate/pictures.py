@@ -78,7 +78,7 @@ def importance_histogram(scores: pd.DataFrame, taken: set[str]) -> str:
             color=[GOLD, PALE, ROSE],
             label=[f"{name} ({int(mask.sum())})" for name, mask in parts.items()],
         )
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         axis.set_xlabel("importance")
         axis.set_ylabel("rows")
         return _svg(figure)
@@ -96,7 +96,7 @@ def noise_histogram(scores: pd.DataFrame) -> str:
             color=[{"keep": PALE, "drop": ROSE, "relabel": GOLD}[d] for d in decisions],
             label=[f"{d} ({int((scores['decision'] == d).sum())})" for d in decisions],
         )
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         axis.set_xlabel("probability that the label is wrong")
         axis.set_ylabel("rows")
         return _svg(figure)
