@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,6 +112,36 @@ def assay(
         timeout=timeout,
         check=False,
     )
+
+
+def interrupt_at(steps: list[str], arguments, folder: Path) -> tuple[str, str]:
+    """Start the command, press Ctrl-C when the first of some steps begins: nothing may be left alive.
+
+    Returns that step and what was said.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "assay.pipelines.cli", *arguments],
+        cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
+    )  # fmt: skip
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        begun = next((step for step in steps if step in line), None)
+        if begun:
+            break
+    else:
+        pytest.fail(f"none of {steps} began:\n{''.join(seen[-200:])}")
+    time.sleep(1.0)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family
+    process.send_signal(signal.SIGINT)
+    out, rest = process.communicate(timeout=60)
+    assert process.returncode == 130, rest
+    assert out == ""
+    gone, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+    return begun, "".join(seen) + rest
 
 
 def tiny_arguments(pairs_file: Path, tiny_encoder: Path) -> list[str]:

@@ -76,6 +76,18 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     assert covered >= 51  # 95 % of 60 is 57; fewer than 51 has probability below 0.2 %
 
 
+def test_the_interval_of_many_lists_is_the_normal_one_at_95_percent():
+    data = lists(groups=400)
+    first, second = data.grades + RNG.normal(size=len(data.grades)), RNG.normal(size=len(data.grades))
+    found = paired_bootstrap(data, first, second, "ndcg@10")
+    differences = data.ndcg(first) - data.ndcg(second)
+    half = 1.96 * differences.std(ddof=1) / np.sqrt(len(differences))
+    assert found["difference"] == pytest.approx(differences.mean())
+    # An interval at 90 % would be 16 % narrower.
+    assert found["low"] == pytest.approx(differences.mean() - half, abs=0.06 * half)
+    assert found["high"] == pytest.approx(differences.mean() + half, abs=0.06 * half)
+
+
 @pytest.mark.parametrize("metric", ["ndcg@10", "auc"])
 def test_bootstrap_sees_a_real_difference_and_its_sign(metric):
     data = lists()

@@ -10,17 +10,21 @@ import urllib.request
 
 import pandas as pd
 import pytest
+from assay.components.core import tracking
 from assay.components.core.samples import read_samples
 
-from tests.conftest import assay
+from tests.conftest import assay, interrupt_at
 
 pytestmark = pytest.mark.slow
+
+
+ARGUMENTS = ["run", "--noise", "0.3", "--budget", "0.3", "--out", "runs/demo"]
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    result = assay("run", "--noise", "0.3", "--budget", "0.3", "--out", "runs/demo", cwd=folder, timeout=1500)
+    result = assay(*ARGUMENTS, cwd=folder, timeout=1500)
     assert result.returncode == 0, result.stderr[-4000:]
     return folder, json.loads((folder / result.stdout.strip()).read_text())
 
@@ -29,7 +33,8 @@ def test_the_noise_is_found_and_the_challenger_beats_the_encoder_it_came_from(de
     _, summary = demo
     assert summary["noise"]["auroc"] >= 0.85
     assert summary["comparisons"]["challenger-base"]["low"] > 0
-    assert summary["comparisons"]["challenger-control"]["difference"] > 0
+    assert summary["comparisons"]["challenger-control"]["low"] > 0
+    assert summary["verdict"] == "gain"
 
 
 def test_a_passed_gate_makes_a_champion(demo):
@@ -78,3 +83,17 @@ def test_the_champion_ranks_as_it_did_in_the_run(demo):
     finally:
         process.terminate()
         assert process.wait(timeout=60) == 0
+
+
+def test_ctrl_c_while_promoting_and_the_same_command_promotes(demo, monkeypatch):
+    folder, summary = demo
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'runs' / 'mlflow.db'}")
+    name, version = summary["model"]["name"], summary["model"]["version"]
+    tracking.connect().delete_registered_model_alias(name, tracking.CHAMPION)
+    interrupt_at(["Executing task 'promote'"], ARGUMENTS, folder)
+    result = assay(*ARGUMENTS, cwd=folder)
+    assert result.returncode == 0, result.stderr[-4000:]
+    assert "Executing task 'finetune" not in result.stderr
+    client = tracking.connect()
+    assert client.get_model_version_by_alias(name, tracking.CHAMPION).version == version
+    assert len(client.search_model_versions(f"name = '{name}'")) == 1
