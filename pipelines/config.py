@@ -15,9 +15,10 @@ from assay.components.core.errors import BadInput
 from assay.components.ingest.columns import checked_columns, parse_columns
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2n", "margin", "loss")
-
-
+DEFAULT_METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2n", "margin", "loss")
+"""Scores that are computed unless others are named."""
+ON_REQUEST = ("influence_ekfac", "segment_influence", "grad_dot", "grad_cos", "effort", "random")
+"""The others: dearer, or of use for a question of their own."""
 WEIGHTED = ("label_quality", "target_agreement", "knn_shapley", "el2n", "influence")
 """Methods that count in importance unless weights are given."""
 LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
@@ -78,7 +79,7 @@ class RunConfig(BaseModel):
     warm_up_share: float = Field(
         0.1, gt=0, le=0.5, description="share of the training rows a warm-up ranker sees"
     )
-    methods: list[str] = Field(list(METHODS), description="scores to compute")
+    methods: list[str] = Field(list(DEFAULT_METHODS), description="scores to compute")
     weights: dict[str, float] = Field({}, description="weight of each method in importance; default if empty")
     gates: Gates = Field(Gates(), description="bounds of the gate")
     name: str = Field("", description="registered model; assay-<task> if not given")
@@ -178,9 +179,10 @@ def load_config(file: Path | None, overrides: dict[str, Any], settings: Sequence
             f"{'.'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}" for e in error.errors()
         )
         raise BadInput(problems) from error
-    unknown = sorted((set(config.methods) | set(config.weights)) - set(METHODS) - {"random"})
+    known = (*DEFAULT_METHODS, *ON_REQUEST)
+    unknown = sorted((set(config.methods) | set(config.weights)) - set(known))
     if unknown:
-        raise BadInput(f"unknown methods {', '.join(unknown)}; known: {', '.join(METHODS)}, random")
+        raise BadInput(f"unknown methods {', '.join(unknown)}; known: {', '.join(known)}")
     uncomputed = sorted(
         name for name, weight in config.weights.items() if weight and name not in config.methods
     )

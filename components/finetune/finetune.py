@@ -74,7 +74,8 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         config: How.
         samples_folder: A sample table; its validation split decides when to stop.
         selection_folder: What `select` wrote.
-        model_folder: Gets `ranker/` (safetensors) and `rows.parquet` (sample_id of every row trained on).
+        model_folder: Gets `ranker/` (safetensors, the adapter merged), `adapter/` (the adapter alone) and
+            `rows.parquet` (sample_id of every row trained on).
 
     Returns:
         The manifest's figures: train_rows, train_steps, history.
@@ -97,6 +98,7 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
     work = _work_folder(config, train, facts["sha256"], sha256_of(checkpoint))
     ranker, trainer = _train(config, checkpoint, train, validation, facts["relevant_at"], work)
     with publishing(model_folder, **asdict(config)) as (folder, manifest):
+        ranker.network.save_pretrained(folder / "adapter")
         manifest["reload_difference"] = _publish_merged(ranker, validation, folder / "ranker")
         train[["sample_id"]].to_parquet(folder / "rows.parquet", index=False)
         manifest |= {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from assay.components.core.progress import steps
-from assay.components.core.ranker import Ranker, open_ranker
+from assay.components.core.ranker import Pairs, Ranker, open_ranker
 from assay.components.core.samples import hash_unit, read_samples, relevance
 
 
@@ -21,12 +21,39 @@ class WarmUp:
     Attributes:
         name: `a` or `b`.
         seen: sample_id of the rows it trained on.
-        open: Opens the ranker.
+        open: Opens the ranker, its adapter merged.
+        open_adapter: Opens it with its adapter apart, if it was trained with one.
     """
 
     name: str
     seen: frozenset[str]
     open: Callable[[], Ranker]
+    open_adapter: Callable[[], Ranker] | None = None
+
+
+@dataclass
+class Part:
+    """The rows that one warm-up scores, tokenised for it.
+
+    Attributes:
+        warm_up: Which.
+        ranker: It, open.
+        index: (m,) numbers of the rows.
+        rows: They themselves.
+        target: All rows of the target.
+    """
+
+    warm_up: WarmUp
+    ranker: Ranker
+    index: np.ndarray
+    rows: Pairs
+    target: Pairs
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """(m,) float64: the rows' logits, by a ranker that did not train on them."""
+        shown = lambda batches: steps(batches, f"score, warm-up {self.warm_up.name}", "batch")  # noqa: E731
+        return self.ranker.score(self.rows, progress=shown).astype(np.float64)
 
 
 @dataclass
@@ -90,18 +117,27 @@ class Inputs:
         return np.flatnonzero(self.scorer == warm_up.name)
 
     @cached_property
+    def parts(self) -> list[Part]:
+        """The rows by the warm-up that scores them; those that score none are left out."""
+        found = []
+        for warm_up in self.warm_ups:
+            index = self.scored_by(warm_up)
+            if len(index):
+                ranker = warm_up.open()
+                rows, target = rows_of(ranker, self.samples.iloc[index]), rows_of(ranker, self.target)
+                found.append(Part(warm_up, ranker, index, rows, target))
+        return found
+
+    @cached_property
     def logits(self) -> np.ndarray:
         """(n,) float64: each row's logit under a ranker that did not train on it."""
-        out = np.empty(len(self.samples), dtype=np.float64)
-        for warm_up in self.warm_ups:
-            rows = self.scored_by(warm_up)
-            if not len(rows):
-                continue
-            ranker = warm_up.open()
-            pairs = rows_of(ranker, self.samples.iloc[rows])
-            out[rows] = ranker.score(
-                pairs, progress=lambda b, w=warm_up: steps(b, f"score, warm-up {w.name}", "batch")
-            )
+        return self.by_part(lambda part: part.logits)
+
+    def by_part(self, compute: Callable[[Part], np.ndarray]) -> np.ndarray:
+        """(n,) float64 put together from each part's (m,)."""
+        out = np.zeros(len(self.samples))
+        for part in self.parts:
+            out[part.index] = compute(part)
         return out
 
     def random(self) -> np.ndarray:
@@ -109,9 +145,15 @@ class Inputs:
         return hash_unit(self.samples["sample_id"].tolist(), f"assay-random-{self.seed}")
 
 
-def rows_of(ranker: Ranker, frame: pd.DataFrame):
+def rows_of(ranker: Ranker, frame: pd.DataFrame) -> Pairs:
     """Rows tokenised for a ranker, with their labels."""
     return ranker.tokenise(frame["context"].tolist(), frame["item"].tolist(), frame["label"].to_numpy())
+
+
+def adapter_of(folder: Path) -> Callable[[], Ranker] | None:
+    """Opens the ranker of a model folder with its adapter apart; None where it was trained without one."""
+    adapter = folder / "adapter"
+    return partial(open_ranker, folder / "ranker", adapter) if adapter.is_dir() else None
 
 
 def read_inputs(
@@ -135,6 +177,7 @@ def read_inputs(
             name,
             frozenset(pd.read_parquet(Path(folder) / "rows.parquet")["sample_id"]),
             partial(open_ranker, Path(folder) / "ranker"),
+            adapter_of(Path(folder)),
         )
         for name, folder in warm_up_folders.items()
     ]

@@ -43,9 +43,18 @@ METHODS: dict[str, Method] = {
         False,
         "it is of little use to a nearest-neighbour ranker of the target",
     ),
-    "influence": Method(influence.influence, "2 F", True, True, "training on it raises the target's loss"),
+    "influence": Method(influence.influence, "1 F", True, True, "training on it raises the target's loss"),
     "el2n": Method(dynamics.el2n, "1 F", False, True, "the warm-up ranker is far from its label"),
     "margin": Method(dynamics.margin, "1 F", True, True, "the warm-up ranker leans to the other label"),
     "loss": Method(dynamics.loss, "1 F", False, True, "the warm-up ranker finds it hard"),
+    "influence_ekfac": Method(
+        influence.influence_ekfac, "1 F", True, True, "training to convergence on it raises the target's loss"
+    ),
+    "segment_influence": Method(
+        influence.segment_influence, "3 F", True, True, "training on it raises the loss of its own segment"
+    ),
+    "grad_dot": Method(influence.grad_dot, "1 F", True, True, "a step on it raises the target's loss"),
+    "grad_cos": Method(influence.grad_cos, "3 F", True, True, "a step on it goes against the target"),
+    "effort": Method(influence.effort, "3 F", True, True, "it asks little of the training"),
     "random": Method(lambda inputs: inputs.random(), "0 F", True, False, "chance"),
 }

@@ -9,8 +9,7 @@ import pytest
 from assay.components.evaluate.gates import GateConfig
 from assay.components.score.combine import WEIGHTS
 from assay.components.score.methods import METHODS
-from assay.pipelines.config import METHODS as CONFIGURED
-from assay.pipelines.config import WEIGHTED, RunConfig
+from assay.pipelines.config import DEFAULT_METHODS, ON_REQUEST, WEIGHTED, RunConfig
 from assay.pipelines.importance import importance
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +88,9 @@ def test_what_a_page_names_is_there(page, helps):
 
 
 def test_methods_and_defaults_are_the_same_in_config_pipeline_and_code():
-    assert [*CONFIGURED, "random"] == list(METHODS)
+    assert [*DEFAULT_METHODS, *ON_REQUEST] == list(METHODS)
+    page = (ROOT / "docs" / "scores.md").read_text()
+    assert re.findall(r"^\| `(\w+)`", page, re.M) == list(METHODS)
     arguments = RunConfig().pipeline_arguments()
     inputs = importance.pipeline_spec.root.input_definitions.parameters
     assert set(arguments) <= set(inputs)

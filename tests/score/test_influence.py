@@ -1,67 +1,14 @@
-"""Influence against closed forms and exact gradients."""
+"""Influence: what its methods promise."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from assay.components.core.ranker import Ranker, new_ranker
+from assay.components.core.ranker import new_ranker, open_ranker
+from assay.components.finetune.adapters import merge, wrap
 from assay.components.score import influence
+from assay.components.score.gradients import directions
 from assay.components.score.inputs import rows_of
-from scipy.stats import spearmanr
-from torch import nn
-
-
-class Linear(nn.Module):
-    """A ranker's network whose logit is w . x, x being counts of token ids: its gradient is x itself."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.w = nn.Parameter(torch.linspace(-1, 1, width))
-
-    def counts(self, inputs):
-        ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        return torch.zeros(len(ids), len(self.w)).scatter_add_(1, ids % len(self.w), mask.float())
-
-    def forward(self, inputs):
-        return self.counts(inputs) @ self.w
-
-
-@pytest.fixture
-def linear(tiny_encoder):
-    tokenizer = new_ranker("cross", tiny_encoder, 0).tokenizer
-    ranker = Ranker(Linear(16), tokenizer)
-    ranker.towers = lambda contexts, items: [
-        [
-            {"input_ids": ids, "attention_mask": [1] * len(ids)}
-            for ids in tokenizer(contexts, items)["input_ids"]
-        ]
-    ]
-    return ranker
-
-
-def test_a_linear_ranker_has_influence_in_closed_form(linear, inputs):
-    rows, target = rows_of(linear, inputs.samples), rows_of(linear, inputs.target)
-    x = linear.network.counts(rows.batch(range(len(rows))).inputs[0]).numpy()
-    xt = linear.network.counts(target.batch(range(len(target))).inputs[0]).numpy()
-    w = linear.network.w.detach().numpy()
-    # grad L = mean over the target of (sigma(w.x) - y) x
-    v = ((1 / (1 + np.exp(-xt @ w)) - target.labels.numpy())[:, None] * xt).mean(0)
-    [direction] = influence.target_gradient(linear, target)
-    assert np.allclose(direction.numpy(), v, atol=1e-5)
-    dots, facts = influence.directional_derivatives(linear, rows, [direction], seed=0)
-    assert np.allclose(dots, x @ v, atol=2e-3 * np.abs(x @ v).max())
-    assert facts["spearman"] >= influence.FAITHFUL
-    assert not facts["exact"]
-
-
-@pytest.mark.parametrize("kind", ["cross", "bi"])
-def test_finite_differences_agree_with_one_backward_pass_a_row(kind, tiny_encoder, inputs):
-    ranker = new_ranker(kind, tiny_encoder, 3).eval()
-    rows = rows_of(ranker, inputs.samples.head(120))
-    direction = influence.target_gradient(ranker, rows_of(ranker, inputs.target))
-    before = [p.detach().clone() for p in ranker.parameters()]
-    dots, _ = influence.directional_derivatives(ranker, rows, direction, seed=0)
-    assert spearmanr(dots, influence.exact_dots(ranker, rows, direction)).statistic > 0.999
-    assert all(torch.equal(p, old) for p, old in zip(ranker.parameters(), before, strict=True))
 
 
 def test_training_on_proponents_lowers_the_targets_loss(tiny_encoder, inputs):
@@ -90,10 +37,67 @@ def test_training_on_proponents_lowers_the_targets_loss(tiny_encoder, inputs):
     assert after["best"] < after["none"] < after["worst"]
 
 
-def test_where_no_step_is_faithful_the_exact_way_is_taken(linear, inputs, monkeypatch):
-    monkeypatch.setattr(influence, "STEPS", (1e-12,))  # below what float32 weights can hold
-    rows, target = rows_of(linear, inputs.samples.head(80)), rows_of(linear, inputs.target)
-    direction = influence.target_gradient(linear, target)
-    dots, facts = influence.directional_derivatives(linear, rows, direction, seed=0)
-    assert facts["exact"]
-    assert np.array_equal(dots, influence.exact_dots(linear, rows, direction))
+def test_grad_dot_is_the_product_of_the_losses_gradients(inputs):
+    part = inputs.parts[0]
+    some = part.rows.subset(range(40))
+    names = list(directions.parameters(part.ranker))
+    [v] = directions.target_gradients(part.ranker, part.target)
+    expected, cosines = np.zeros(40), np.zeros(40)
+    with directions.differentiable(part.ranker, names) as weights:
+        for i in range(40):
+            grads = torch.autograd.grad(part.ranker.losses(some.batch([i])).sum(), weights, allow_unused=True)
+            gradient = {n: g for n, g in zip(names, grads, strict=True) if g is not None}
+            expected[i] = directions.dot(gradient, v)
+            cosines[i] = expected[i] / directions.length(gradient) / directions.length(v)
+    found = influence.grad_dot(inputs)[part.index[:40]]
+    assert np.allclose(found, expected, atol=0.02 * np.abs(expected).max())
+    assert np.allclose(influence.grad_cos(inputs)[part.index[:40]], cosines, atol=1e-3)
+
+
+def test_influence_under_the_other_label_is_its_negative(inputs):
+    """The relabelling what-if: Grad-Dot as labelled less Grad-Dot under the other label."""
+    logits, labels = inputs.logits, inputs.labels
+    dots = influence.derivatives(inputs, "check", by="task")
+    as_labelled = (1 / (1 + np.exp(-logits)) - labels) * dots
+    otherwise = (1 / (1 + np.exp(-logits)) - (1 - labels)) * dots
+    assert np.allclose(as_labelled - otherwise, influence.influence(inputs))
+
+
+def test_rows_are_measured_against_their_own_segment_where_the_target_has_enough_of_it():
+    target = pd.Series(["red"] * 12 + ["blue"] * 3)
+    groups, column = influence.target_groups(pd.Series(["blue", "red", "green", "red"]), target)
+    assert [len(g) for g in groups] == [12, 15]
+    assert column.tolist() == [1, 0, 1, 0]
+    groups, column = influence.target_groups(pd.Series(["red", "red"]), target)
+    assert [len(g) for g in groups] == [12]
+
+
+@pytest.mark.parametrize("kind", ["cross", "bi"])
+def test_a_merged_ranker_opens_with_its_adapter_apart_again(kind, tiny_encoder, tmp_path, inputs):
+    ranker = new_ranker(kind, tiny_encoder, 3)
+    wrap(ranker, "lora")
+    with torch.no_grad():
+        for p in ranker.network.parameters():
+            if p.requires_grad:
+                p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(0)) * 0.05)
+    rows = rows_of(ranker, inputs.samples.head(50))
+    adapted = ranker.score(rows)
+    ranker.network.save_pretrained(tmp_path / "adapter")
+    trained = {n: p.detach().clone() for n, p in ranker.network.named_parameters() if p.requires_grad}
+    merge(ranker)
+    ranker.save(tmp_path / "ranker")
+    apart = open_ranker(tmp_path / "ranker", tmp_path / "adapter")
+    assert np.allclose(apart.score(rows), adapted, atol=1e-4)
+    assert {n for n in directions.parameters(apart, "adapter")} == set(trained)
+    for name, p in directions.parameters(apart, "adapter").items():
+        assert torch.equal(p, trained[name])
+
+
+def test_effort_without_an_adapter_says_what_is_missing(planted, inputs):
+    from assay.components.score.inputs import Inputs, WarmUp
+
+    bare = [WarmUp(w.name, w.seen, w.open) for w in inputs.warm_ups]
+    known, _ = planted
+    without = Inputs(known.samples, known.target, known.features, known.target_features, bare, 0.5, 0)
+    with pytest.raises(ValueError, match="needs the adapter of warm-up a"):
+        influence.effort(without)

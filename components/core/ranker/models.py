@@ -254,8 +254,12 @@ def new_ranker(kind: str, checkpoint: str | Path, seed: int, max_length: int = M
     raise ValueError(f"ranker kind {kind!r}: choose cross or bi")
 
 
-def open_ranker(folder: str | Path) -> Ranker:
+def open_ranker(folder: str | Path, adapter: str | Path | None = None) -> Ranker:
     """Open a ranker that `Ranker.save` wrote, in evaluation mode, on the device at hand.
+
+    Args:
+        folder: Of the ranker, its adapter merged.
+        adapter: Of that adapter, as peft saved it: the ranker then has it apart again, and scores the same.
 
     Raises:
         FileNotFoundError: The folder has no description: it is an encoder, not a ranker.
@@ -263,7 +267,23 @@ def open_ranker(folder: str | Path) -> Ranker:
     folder = Path(folder)
     description = json.loads((folder / DESCRIPTION).read_text())
     ranker = new_ranker(description["kind"], folder, seed=0, max_length=description["max_length"])
+    if adapter is not None:
+        ranker.network = _apart(ranker.network, adapter)
     return ranker.eval().to(device())
+
+
+def _apart(network: nn.Module, adapter: str | Path) -> nn.Module:
+    """A merged network as adapter and what the adapter was put on."""
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    wrapped = PeftModel.from_pretrained(network, str(adapter), is_trainable=True)
+    for module in wrapped.modules():
+        if isinstance(module, BaseTunerLayer):
+            # What was opened is the sum of both: tell peft so, and it takes the adapter's part away.
+            module.merged_adapters = list(module.active_adapters)
+            module.unmerge()
+    return wrapped
 
 
 def _padded(ranker: Ranker, model: Any) -> Ranker:
