@@ -248,13 +248,18 @@ def evaluate(
     }
     with publishing(predictions_folder, samples_sha256=facts["sha256"]) as (folder, _):
         table.to_parquet(folder / "predictions.parquet", index=False)
-    write_report(
-        Path(report_file), evidence, facts, scores, _selected(inputs), read_samples(inputs.samples, ["train"])
-    )
+    train = read_samples(inputs.samples, ["train"])
+    write_report(Path(report_file), evidence, facts, scores, _selected(inputs), train, _dynamics(inputs))
     with publishing(evidence_folder, samples_sha256=facts["sha256"], seed=seed) as (folder, _):
         write_json(folder / "evidence.json", evidence)
     say("evaluate", f"{evidence['verdict']} in {time.perf_counter() - started:.0f} s")
     return evidence
+
+
+def _dynamics(inputs: Inputs) -> tuple[str, pd.DataFrame]:
+    """Of the arm that says most of the log: all rows, else a random sample of them, else those chosen."""
+    arm = next(name for name in ("full", "control", "challenger") if name in inputs.models)
+    return arm, pd.read_parquet(Path(inputs.models[arm]) / "dynamics.parquet")
 
 
 def _selected(inputs: Inputs) -> pd.DataFrame:

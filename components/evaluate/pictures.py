@@ -84,6 +84,27 @@ def importance_histogram(scores: pd.DataFrame, taken: set[str]) -> str:
         return _svg(figure)
 
 
+def data_map(dynamics: pd.DataFrame, wrong: set[str]) -> str:
+    """Where each row of a training stands: easy at the top, hard at the bottom, undecided to the right.
+
+    Swayamdipta et al. 2020, "Dataset Cartography". Rows that look mislabelled are red: they gather below.
+    """
+    looks_wrong = dynamics["sample_id"].isin(wrong)
+    with plt.rc_context(_STYLE):
+        figure, axis = plt.subplots(figsize=(5.2, 3.0))
+        for mask, colour, name in ((~looks_wrong, SLATE, "other"), (looks_wrong, ROSE, "looks mislabelled")):
+            shown = dynamics[mask]
+            axis.plot(
+                shown["variability"], shown["confidence"], ".", color=colour, alpha=0.6, markersize=4,
+                markeredgewidth=0, label=f"{name} ({len(shown)})",
+            )  # fmt: skip
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        axis.set_xlabel("variability over epochs")
+        axis.set_ylabel("probability of the label")
+        axis.set_ylim(0, 1)
+        return _svg(figure)
+
+
 def noise_histogram(scores: pd.DataFrame) -> str:
     """How probable a wrong label is, by decision."""
     with plt.rc_context(_STYLE):

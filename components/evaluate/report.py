@@ -25,6 +25,7 @@ def write_report(
     scores: pd.DataFrame,
     selection: pd.DataFrame,
     train: pd.DataFrame,
+    dynamics: tuple[str, pd.DataFrame],
 ) -> None:
     """Render the report beside its place and rename it.
 
@@ -35,6 +36,7 @@ def write_report(
         scores: Scores of the training rows.
         selection: Rows of each arm.
         train: Training rows, with texts.
+        dynamics: Name of an arm, and its rows' training dynamics.
     """
     taken = set(selection.loc[selection["arm"] == "challenger", "sample_id"])
     rows = scores.merge(train[["sample_id", "context", "item", "label"]], on="sample_id")
@@ -53,7 +55,11 @@ def write_report(
             "intervals": pictures.intervals(evidence["comparisons"]),
             "importance": pictures.importance_histogram(scores, taken),
             "noise": pictures.noise_histogram(scores),
+            "data_map": pictures.data_map(
+                dynamics[1], set(scores.loc[scores["decision"] != "keep", "sample_id"])
+            ),
         },
+        mapped=dynamics[0],
         valuable=_records(chosen.sort_values(["importance", "sample_id"], ascending=[False, True])),
         suspicious=_records(rows.sort_values(["noise", "sample_id"], ascending=[False, True])),
     )

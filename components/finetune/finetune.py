@@ -19,6 +19,7 @@ from assay.components.core.ranker import Ranker, new_ranker, open_ranker
 from assay.components.core.ranker.models import device, has_bf16
 from assay.components.core.samples import read_samples, relevance
 from assay.components.finetune.adapters import ADAPTERS, merge, wrap
+from assay.components.finetune.dynamics import DynamicsLog, summarise
 from assay.components.finetune.trainer import RankerTrainer, SayProgress
 from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments, set_seed
 from transformers.utils import logging as transformers_logging
@@ -74,8 +75,8 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         config: How.
         samples_folder: A sample table; its validation split decides when to stop.
         selection_folder: What `select` wrote.
-        model_folder: Gets `ranker/` (safetensors, the adapter merged), `adapter/` (the adapter alone) and
-            `rows.parquet` (sample_id of every row trained on).
+        model_folder: Gets `ranker/` (safetensors, the adapter merged), `adapter/` (the adapter alone),
+            `rows.parquet` (sample_id of every row trained on), `dynamics.parquet` (what `summarise` says).
 
     Returns:
         The manifest's figures: train_rows, train_steps, history.
@@ -101,6 +102,9 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         ranker.network.save_pretrained(folder / "adapter")
         manifest["reload_difference"] = _publish_merged(ranker, validation, folder / "ranker")
         train[["sample_id"]].to_parquet(folder / "rows.parquet", index=False)
+        measures = summarise(trainer.dynamics.logits, train["label"].to_numpy())
+        measures.insert(0, "sample_id", train["sample_id"].to_numpy())
+        measures.to_parquet(folder / "dynamics.parquet", index=False)
         manifest |= {
             "train_rows": len(train),
             "train_steps": int(trainer.state.global_step),
@@ -153,6 +157,7 @@ def _train(
         _pairs(ranker, train),
         _pairs(ranker, validation),
         relevance(validation) >= relevant_at,
+        DynamicsLog(len(train), config.epochs),
         args=arguments,
         callbacks=[EarlyStoppingCallback(config.patience), SayProgress(f"finetune {config.arm}")],
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from assay.components.core.progress import say
 from assay.components.core.ranker import Batch, Pairs, Ranker
+from assay.components.finetune.dynamics import DynamicsLog
 from sklearn.metrics import roc_auc_score
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
@@ -63,11 +64,23 @@ class RankerTrainer(Trainer):
         train: Rows to train on.
         validation: Rows that decide when to stop; their unweighted mean loss is `eval_loss`.
         relevant: (rows of validation,) bool, which of them are relevant; for `eval_auc`.
+        dynamics: Gets every training row's logit; nothing is logged if None.
         **kwargs: Of `Trainer`.
     """
 
-    def __init__(self, ranker: Ranker, train: Pairs, validation: Pairs, relevant: np.ndarray, **kwargs):
+    def __init__(
+        self,
+        ranker: Ranker,
+        train: Pairs,
+        validation: Pairs,
+        relevant: np.ndarray,
+        dynamics: DynamicsLog | None = None,
+        **kwargs,
+    ):
         super().__init__(model=ranker.network, train_dataset=train, eval_dataset=validation, **kwargs)
+        self.dynamics = dynamics
+        if dynamics is not None:
+            self.add_callback(dynamics)
         # The trainer may have moved or wrapped the network; losses go through what it trains.
         self.ranker = ranker
         self.relevant = relevant
@@ -84,7 +97,11 @@ class RankerTrainer(Trainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Mean of per-sample losses, weighted by the samples' weights."""
         batch: Batch = inputs["batch"].to(self.args.device)
-        losses = self.ranker.losses(batch)
+        logits = self.ranker.logits(batch)
+        if self.dynamics is not None and model.training:
+            seen = batch.index.cpu().numpy(), logits.detach().cpu().numpy()
+            self.dynamics.seen(self.state.epoch, *seen)
+        losses = self.ranker.losses(batch, logits)
         loss = (losses * batch.weights).sum() / batch.weights.sum()
         return (loss, losses) if return_outputs else loss
 

@@ -1,6 +1,7 @@
 """What a finished run says of itself can be recomputed from its files."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,13 @@ def test_the_cost_line_adds_up(tiny_run):
     assert all(v > 0 for k, v in seconds.items() if k != "promote")
 
 
+def test_the_data_map_shows_every_row_of_a_training(tiny_run):
+    html = (tiny_run.out / "report.html").read_text()
+    assert "Data map of the full" in html  # the arm that says most of the log
+    shown = [int(n) for n in re.findall(r"(?:other|looks mislabelled) \((\d+)\)", html)]
+    assert sum(shown[-2:]) == tiny_run.summary["results"]["full"]["train_rows"]
+
+
 def test_the_report_is_one_file_that_says_the_verdict_first_and_needs_no_network(tiny_run):
     html = (tiny_run.out / "report.html").read_text()
     body = html[html.index("<body>") :]
@@ -101,9 +109,9 @@ def test_user_text_is_escaped_in_the_report(tmp_path, tiny_run):
     train["item"] = "<script>alert(1)</script>"
     evidence = json.loads(next(tiny_run.out.glob("steps/*/evaluate/evidence/evidence.json")).read_text())
     selection = pd.read_parquet(tiny_run.summary["files"]["selection"])
-    write_report(
-        tmp_path / "r.html", evidence, read_manifest(tiny_run.out / "samples"), scores, selection, train
-    )
+    dynamics = pd.read_parquet(next(tiny_run.out.glob("steps/*/*/*/model/dynamics.parquet")))
+    facts = read_manifest(tiny_run.out / "samples")
+    write_report(tmp_path / "r.html", evidence, facts, scores, selection, train, ("control", dynamics))
     html = (tmp_path / "r.html").read_text()
     assert "<script" not in html
     assert "&lt;script&gt;" in html

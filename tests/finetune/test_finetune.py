@@ -42,6 +42,15 @@ def test_the_merged_ranker_is_published_with_the_rows_it_saw(samples, tiny_encod
     assert manifest["reload_difference"] <= 1e-5
     assert not any("lora" in k for k in open_ranker(tmp_path / "model" / "ranker").state_dict())
     assert len(pd.read_parquet(tmp_path / "model" / "rows.parquet")) == 96
+    rows = read_samples(samples / "samples", ["validation"])
+    merged, apart = (
+        r.score(r.tokenise(rows["context"].tolist(), rows["item"].tolist()))
+        for r in (
+            open_ranker(tmp_path / "model" / "ranker"),
+            open_ranker(tmp_path / "model" / "ranker", tmp_path / "model" / "adapter"),
+        )
+    )
+    assert np.allclose(merged, apart, atol=1e-4)
     untrained = new_ranker(ranker, tiny_encoder, 0)
     pairs = untrained.tokenise(["red shoe"], ["green lamp"])
     assert not np.allclose(untrained.score(pairs), open_ranker(tmp_path / "model" / "ranker").score(pairs))
@@ -102,6 +111,7 @@ def test_weights_weigh(tiny_encoder):
         pairs = ranker.tokenise(
             [texts[i] for i in rows], ["shoe"] * len(rows), [1.0 - i for i in rows], weights
         )
+        trainer.dynamics = None
         return trainer.compute_loss(None, {"batch": pairs.batch(range(len(rows)))}).item()
 
     assert loss([0, 1], [3.0, 1.0]) == pytest.approx(loss([0, 0, 0, 1], [1.0] * 4), abs=1e-6)

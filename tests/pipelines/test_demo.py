@@ -95,5 +95,5 @@ def test_ctrl_c_while_promoting_and_the_same_command_promotes(demo, monkeypatch)
     assert result.returncode == 0, result.stderr[-4000:]
     assert "Executing task 'finetune" not in result.stderr
     client = tracking.connect()
-    assert client.get_model_version_by_alias(name, tracking.CHAMPION).version == version
+    assert str(client.get_model_version_by_alias(name, tracking.CHAMPION).version) == version
     assert len(client.search_model_versions(f"name = '{name}'")) == 1

@@ -68,9 +68,15 @@ class Ranker(nn.Module):
         """Differentiable scores of a batch, (b,) float32; higher is more relevant."""
         return self.network(*batch.inputs).float()
 
-    def losses(self, batch: Batch) -> Tensor:
-        """Per-sample, unreduced, unweighted binary cross-entropy to the label in [0, 1]. Returns (b,)."""
-        return F.binary_cross_entropy_with_logits(self.logits(batch), batch.labels, reduction="none")
+    def losses(self, batch: Batch, logits: Tensor | None = None) -> Tensor:
+        """Per-sample, unreduced, unweighted binary cross-entropy to the label in [0, 1]. Returns (b,).
+
+        Args:
+            batch: The rows.
+            logits: Theirs, if they were computed.
+        """
+        logits = self.logits(batch) if logits is None else logits
+        return F.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
 
     forward = losses
 
