@@ -45,14 +45,13 @@ def texts() -> pd.DataFrame:
     folder = os.environ.get("ASSAY_DATA", "")
     if folder:
         pairs = pd.read_parquet(f"{folder}/search_msrd_movies/pairs.parquet")
-        found = pairs.rename(columns={"query": "context", "product_title": "item", "grade": "label"})
+        found = pairs[["query", "product_title", "grade"]]
     else:
         from assay.examples.store.config import StoreConfig
         from assay.examples.store.simulate import simulate
 
-        found = simulate(StoreConfig()).judgments
-        found = found.rename(columns={"query": "context", "title": "item", "grade": "label"})
-    found = found[["context", "item", "label"]].dropna().sample(frac=1, random_state=0)
+        found = simulate(StoreConfig()).judgments[["query", "title", "grade"]]
+    found = found.set_axis(["context", "item", "label"], axis=1).dropna().sample(frac=1, random_state=0)
     # Both classes alike, so that the target's gradient is not that of one class.
     parts = [part.head(60_000) for _, part in found.groupby(found["label"] > 0)]
     n = min(map(len, parts))

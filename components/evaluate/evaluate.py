@@ -227,6 +227,7 @@ def evaluate(
         weights / 1e6,
     )
     scores = pd.read_parquet(Path(inputs.scores) / "scores.parquet")
+    scored = read_manifest(inputs.scores)
     selection = read_manifest(inputs.selection)
     evidence = {
         "metric": metric,
@@ -239,6 +240,8 @@ def evaluate(
         "comparisons": comparisons,
         "verdict": verdict(comparisons["challenger-control"]),
         "noise": noise_found(pd.read_parquet(Path(inputs.truth) / "truth.parquet"), scores, facts["noise"]),
+        "noise_estimate": scored["methods"].get("label_quality", {}).get("noise"),
+        "looks_wrong": scored["looks_wrong"],
         "cost": costs(inputs),
         "gate": judged,
         "slices": by_slice,

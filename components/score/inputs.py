@@ -69,6 +69,7 @@ class Inputs:
         relevant_at: Grade from which a row is relevant.
         seed: Of random draws.
         facts: What methods have to say about themselves; goes into the manifest.
+        kept: What several methods share, by name.
     """
 
     samples: pd.DataFrame
@@ -79,6 +80,7 @@ class Inputs:
     relevant_at: float
     seed: int
     facts: dict = field(default_factory=dict)
+    kept: dict = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -2,45 +2,147 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from assay.components.score.inputs import Inputs
+from assay.components.score.noise_rates import noise_rates
 from cleanlab.rank import get_label_quality_scores
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
+from sklearn.svm import SVC
 
 FOLDS = 5
 STRENGTHS = (1.0, 0.1, 0.01, 0.001)
 """Inverse regularisation strengths tried; the one of lowest out-of-fold loss is taken."""
+KERNEL_ROWS = 8_000
+"""Rows at most that the kernel classifier is fitted on: its cost grows with their square."""
+FLOOR = 0.01
+"""No classifier is surer than this: a probability of 0 would outvote all others."""
+
+Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+"""(features, relevant) -> features -> a number a row, high for relevant."""
 
 
-def out_of_fold(features: np.ndarray, relevant: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, float]:
-    """Probability of being relevant, each row's by a classifier that saw no row of its group.
+def linear(strength: float) -> Fit:
+    """Logistic regression: sees what adds up."""
+
+    def fit(features, relevant):
+        model = LogisticRegression(C=strength, max_iter=500).fit(features, relevant)
+        return lambda rows: model.predict_proba(rows)[:, 1]
+
+    return fit
+
+
+def trees(seed: int) -> Fit:
+    """Extremely randomised trees: see thresholds and interactions."""
+
+    def fit(features, relevant):
+        model = ExtraTreesClassifier(200, min_samples_leaf=5, max_features=0.3, random_state=seed)
+        model.fit(features, relevant)
+        return lambda rows: model.predict_proba(rows)[:, 1]
+
+    return fit
+
+
+def kernel(seed: int) -> Fit:
+    """Support vectors with a Gaussian kernel: see neighbourhoods. Gives a margin, not a probability."""
+
+    def fit(features, relevant):
+        rows = np.arange(len(features))
+        if len(rows) > KERNEL_ROWS:
+            rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:KERNEL_ROWS])
+            if relevant[rows].all() or not relevant[rows].any():
+                rows = np.arange(len(features))
+        model = SVC(C=0.3, class_weight="balanced").fit(features[rows], relevant[rows])
+        return model.decision_function
+
+    return fit
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What classifiers of the vectors hold of rows whose labels they did not see.
+
+    Attributes:
+        rows: (n,) probability of being relevant, of each training row.
+        others: (t,) the same of rows that are no training rows.
+        strength: Of the linear classifier; None where there was nothing to learn.
+    """
+
+    rows: np.ndarray
+    others: np.ndarray
+    strength: float | None
+
+
+def out_of_fold(
+    features: np.ndarray, relevant: np.ndarray, draws: np.ndarray, others: np.ndarray, seed: int = 0
+) -> Opinion:
+    """Probability of being relevant, by three kinds of classifier that did not see the row.
+
+    Folds are of rows, not of groups: a row's list tells much about it, and its own label is all that must
+    stay unseen. The classifiers err differently, so the mean of their log odds is nearer the truth than each:
+    wrong labels that one of them learns by heart, the others do not.
 
     Args:
         features: (n, k).
         relevant: (n,) bool, as labelled.
-        groups: (n,) group ids.
-
-    Returns:
-        (n,) float64 in (0, 1), and the strength taken.
+        draws: (n,) numbers that put rows into folds, each class alike; a function of the row's id, so that
+            order does not matter.
+        others: (t, k) features of further rows; the folds' classifiers give their mean.
+        seed: Of the trees, and of the kernel's rows where there are many.
     """
-    folds = min(FOLDS, len(np.unique(groups)))
-    if folds < 2 or relevant.all() or not relevant.any():
-        return np.full(len(relevant), float(np.mean(relevant))), float("nan")
-    splits = list(GroupKFold(folds).split(features, groups=groups))
-    best, best_loss, best_strength = np.empty(0), np.inf, float("nan")
-    for strength in STRENGTHS:
-        probability = np.full(len(relevant), float(np.mean(relevant)))
-        for fit, held_out in splits:
-            if relevant[fit].all() or not relevant[fit].any():
+    share = float(np.clip(np.mean(relevant), FLOOR, 1 - FLOOR))
+    if min(relevant.sum(), (~relevant).sum()) < 2:
+        return Opinion(np.full(len(features), share), np.full(len(others), share), None)
+    folds = folds_of(relevant, draws)
+
+    def held_out(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
+        mine, theirs = np.full(len(relevant), np.nan), []
+        for fold in range(FOLDS):
+            inside, outside = folds != fold, folds == fold
+            if not outside.any() or relevant[inside].all() or not relevant[inside].any():
                 continue
-            model = LogisticRegression(C=strength, max_iter=500).fit(features[fit], relevant[fit])
-            probability[held_out] = model.predict_proba(features[held_out])[:, 1]
-        clipped = np.clip(probability, 1e-6, 1 - 1e-6)
-        log_loss = -np.mean(np.where(relevant, np.log(clipped), np.log(1 - clipped)))
-        if log_loss < best_loss:
-            best, best_loss, best_strength = clipped, log_loss, strength
-    return best, best_strength
+            give = fit(features[inside], relevant[inside])
+            mine[outside] = give(features[outside])
+            theirs.append(give(others) if len(others) else np.empty(0))
+        return mine, np.mean(theirs, axis=0)
+
+    tried = {strength: held_out(linear(strength)) for strength in STRENGTHS}
+    best = min(tried, key=lambda strength: _log_loss(_sure(tried[strength][0], share), relevant))
+    margins, margins_of_others = held_out(kernel(seed))
+    known = ~np.isnan(margins)
+    # Platt's two numbers, which turn margins into probabilities; learnt from the held-out margins.
+    platt = LogisticRegression().fit(margins[known, None], relevant[known])
+    votes = [
+        tried[best],
+        held_out(trees(seed)),
+        (_platt(platt, margins), _platt(platt, margins_of_others)),
+    ]
+    return Opinion(
+        _mean_odds([_sure(rows, share) for rows, _ in votes]),
+        _mean_odds([_sure(theirs, share) for _, theirs in votes]),
+        best,
+    )
+
+
+def folds_of(relevant: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """(n,) number of each row's fold: rows of a class, in the order of their draws, dealt out in turn."""
+    folds = np.empty(len(relevant), dtype=np.int64)
+    for kind in (True, False):
+        mine = np.flatnonzero(relevant == kind)
+        folds[mine[np.argsort(draws[mine], kind="stable")]] = np.arange(len(mine)) % FOLDS
+    return folds
+
+
+def opinion(inputs: Inputs) -> Opinion:
+    """Of all rows and of the target, computed once."""
+    if "opinion" not in inputs.kept:
+        inputs.kept["opinion"] = out_of_fold(
+            inputs.features, inputs.relevant, inputs.random(), inputs.target_features, inputs.seed
+        )
+    return inputs.kept["opinion"]
 
 
 def label_quality(inputs: Inputs) -> np.ndarray:
@@ -48,9 +150,31 @@ def label_quality(inputs: Inputs) -> np.ndarray:
 
     Northcutt et al. 2021, "Confident Learning"; scores by cleanlab.
     """
-    probability, strength = out_of_fold(
-        inputs.features, inputs.relevant, inputs.samples["group_id"].to_numpy().astype(str)
-    )
-    inputs.facts["label_quality"] = {"folds": FOLDS, "strength": strength}
-    both = np.column_stack([1 - probability, probability])
+    found = opinion(inputs)
+    inputs.facts["label_quality"] = {
+        "folds": FOLDS,
+        "strength": found.strength,
+        "noise": noise_rates(inputs.relevant, found.rows, inputs.target_relevant, found.others, inputs.seed),
+    }
+    both = np.column_stack([1 - found.rows, found.rows])
     return get_label_quality_scores(inputs.relevant.astype(int), both, method="self_confidence")
+
+
+def _sure(values: np.ndarray, share: float) -> np.ndarray:
+    return np.clip(np.where(np.isnan(values), share, values), FLOOR, 1 - FLOOR)
+
+
+def _platt(model: LogisticRegression, margins: np.ndarray) -> np.ndarray:
+    out = np.full(len(margins), np.nan)
+    known = ~np.isnan(margins)
+    if known.any():
+        out[known] = model.predict_proba(margins[known, None])[:, 1]
+    return out
+
+
+def _mean_odds(votes: list[np.ndarray]) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.mean([np.log(p / (1 - p)) for p in votes], axis=0)))
+
+
+def _log_loss(probability: np.ndarray, relevant: np.ndarray) -> float:
+    return float(-np.mean(np.where(relevant, np.log(probability), np.log(1 - probability))))
