@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
-from pathlib import Path
 
+from record import ROOT, record
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parents[1]
 SETS = {"store": ["--noise", "0.3", "--budget", "0.3"]}
 DATA = os.environ.get("ASSAY_DATA", "")
 if DATA:
@@ -92,22 +90,7 @@ def main() -> None:
     Console(width=150).print(table)
     gains = [f["verdict"] == "gain" for key, f in figures.items() if key.startswith("store")]
     bound = 1 if os.environ.get("QUICK") else 4
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout
-    content = {
-        "name": "arms",
-        "commit": commit.strip(),
-        "machine": f"{os.cpu_count()} x {platform.processor() or platform.machine()}",
-        "figures": figures,
-        "peers": {},
-        "budget": {
-            "store_gains": {"value": sum(gains), "op": ">=", "bound": bound, "met": sum(gains) >= bound}
-        },
-    }
-    file = ROOT / "benchmarks" / "results" / "arms.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(content, indent=1) + "\n")
+    record("arms", figures, {"store_gains": (sum(gains), ">=", bound)})
 
 
 if __name__ == "__main__":

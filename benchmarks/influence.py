@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from assay.components.core.checkpoints import ENCODER, resolve
+from assay.components.core.progress import say
 from assay.components.core.ranker import Pairs, Ranker, new_ranker
 from assay.components.finetune.adapters import wrap
 from assay.components.score.gradients.differences import (
@@ -164,7 +165,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=512)
     parser.add_argument("--large", type=int, default=2_000 if os.environ.get("QUICK") else 100_000)
     arguments = parser.parse_args()
-    repeats = 2 if os.environ.get("QUICK") else 5
+    repeats = 1 if os.environ.get("QUICK") else 3
     frame = texts()
     ranker = warmed(frame.tail(480))
     rows = rows_of(ranker, frame.head(arguments.rows))
@@ -187,15 +188,16 @@ def main() -> None:
         "one_sided": lambda: one_sided_difference(ranker, rows, v, STEP, logits),
         "ghost": lambda: ghost_products(ranker, rows, [v]),
         "whole": lambda: whole(target),
-        "loop": lambda: row_by_row(ranker, rows.subset(range(0, len(rows), 8)), [v]),
+        "loop": lambda: row_by_row(ranker, rows.subset(range(0, len(rows), 16)), [v]),
     }  # fmt: skip
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         ranker.requires_grad_(True)
         for name, work in ways.items():
             seconds[name].append(cpu(work))
+            say("influence", f"{name}: {seconds[name][-1]:.1f} CPU s")
     per = {name: np.array(taken) for name, taken in seconds.items()}
-    per["loop"] = per["loop"] * len(rows) / len(range(0, len(rows), 8))
+    per["loop"] = per["loop"] * len(rows) / len(range(0, len(rows), 16))
     ratio = lambda a, b: float(np.median(per[a] / per[b]))  # noqa: E731
 
     exact = row_by_row(ranker, rows, [v])[:, 0]
@@ -219,6 +221,7 @@ def main() -> None:
         for _ in range(repeats):
             mine = cpu(ours)
             found, taken = run_peer(peer, ranker, rows, its_target)
+            say("influence", f"{peer}: {taken['fit'] + taken['score']:.1f} CPU s, ours {mine:.1f}")
             ratios.append((taken["fit"] + taken["score"]) / mine)
         peers[peer] = {"times_our_seconds": float(np.median(ratios)), "seconds": taken}
         if expected is not None:
@@ -228,6 +231,7 @@ def main() -> None:
     for n in (1_000, arguments.large):
         many = rows_of(ranker, frame.iloc[np.arange(n) % len(frame)])
         ranker.score(many.subset(range(0, n, max(1, n // 512))))
+        say("influence", f"memory of {n:,} rows")
         memory[n] = extra_memory(lambda many=many: central_difference(ranker, many, v, STEP)) - max(
             0.0, extra_memory(lambda many=many: ranker.score(many))
         )

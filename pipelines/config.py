@@ -17,7 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 DEFAULT_METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2n", "margin", "loss")
 """Scores that are computed unless others are named."""
-ON_REQUEST = ("influence_ekfac", "segment_influence", "grad_dot", "grad_cos", "effort", "random")
+ON_REQUEST = (
+    "influence_ekfac",
+    "segment_influence",
+    "grad_dot",
+    "grad_cos",
+    "density",
+    "duplicate_distance",
+    "effort",
+    "random",
+)
 """The others: dearer, or of use for a question of their own."""
 WEIGHTED = ("label_quality", "target_agreement", "knn_shapley", "el2n", "influence")
 """Methods that count in importance unless weights are given."""

@@ -55,6 +55,10 @@ METHODS: dict[str, Method] = {
     ),
     "grad_dot": Method(influence.grad_dot, "1 F", True, True, "a step on it raises the target's loss"),
     "grad_cos": Method(influence.grad_cos, "3 F", True, True, "a step on it goes against the target"),
+    "density": Method(neighbours.density, "0 F", True, False, "it is like no other row"),
+    "duplicate_distance": Method(
+        neighbours.duplicate_distance, "0 F", True, False, "another row says nearly the same"
+    ),
     "effort": Method(influence.effort, "3 F", True, True, "it asks little of the training"),
     "random": Method(lambda inputs: inputs.random(), "0 F", True, False, "chance"),
 }
