@@ -1,4 +1,4 @@
-"""Scores of several methods into one importance, a noise score, a decision and a reason a row."""
+"""Scores of several methods into one importance, a noise score, and a decision with its reason code a row."""
 
 from __future__ import annotations
 
@@ -63,34 +63,21 @@ def combine(scores: pd.DataFrame, weights: dict[str, float], strata: pd.DataFram
 
 
 def decide(relevant: np.ndarray, combined: pd.DataFrame) -> pd.DataFrame:
-    """Decision and reason of each row, by confident learning on the combined probabilities.
+    """Decision and reason code of each row, by confident learning on the combined probabilities.
 
     Args:
         relevant: (n,) bool, as labelled.
         combined: Columns of `combine`.
 
     Returns:
-        Columns decision (keep, drop, relabel), reason (a code), explanation (a line).
+        Columns decision (keep, drop, relabel) and reason (a code).
     """
     noise = combined["noise"].to_numpy()
-    ranks = combined[[c for c in combined if c.startswith("rank_")]]
-    weakest = ranks.columns[ranks.to_numpy().argmin(axis=1)].str.removeprefix("rank_")
-    strongest = ranks.columns[ranks.to_numpy().argmax(axis=1)].str.removeprefix("rank_")
     issue = _label_issues(relevant, noise)
     relabel = issue & (noise >= RELABEL)
     decision = np.where(relabel, "relabel", np.where(issue, "drop", "keep"))
     reason = np.where(relabel, "relabel_candidate", np.where(issue, "likely_mislabelled", "label_plausible"))
-    explanation = [
-        f"label looks wrong (probability {p:.2f}): {METHODS[low].words}"
-        if wrong
-        else f"importance {i:.2f}, most by {high}, least by {low}"
-        for wrong, p, i, low, high in zip(
-            issue, noise, combined["importance"], weakest, strongest, strict=True
-        )
-    ]
-    return pd.DataFrame(
-        {"decision": decision, "reason": reason, "explanation": explanation}, index=combined.index
-    )
+    return pd.DataFrame({"decision": decision, "reason": reason}, index=combined.index)
 
 
 def _label_issues(relevant: np.ndarray, noise: np.ndarray) -> np.ndarray:

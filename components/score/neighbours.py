@@ -56,7 +56,7 @@ def knn_shapley(inputs: Inputs) -> np.ndarray:
     pay every row labelled irrelevant, wrong ones too. sqrt(n) neighbours count. Distances are cosines over
     the features; ties are broken by `sample_id` order.
     """
-    train, target = _unit(inputs.features), _unit(inputs.target_features)
+    train, target = unit(inputs.features), unit(inputs.target_features)
     labels, k = inputs.labels, round(np.sqrt(len(train)))
     target_labels = inputs.target["label"].to_numpy(dtype=np.float64)
     weights, total = _balanced(inputs.target_relevant), np.zeros(len(train))
@@ -71,7 +71,7 @@ def knn_shapley(inputs: Inputs) -> np.ndarray:
 
 def target_agreement(inputs: Inputs) -> np.ndarray:
     """Probability of the label as given by the k nearest target rows, with one prior row. (n,) in (0, 1)."""
-    train, target = _unit(inputs.features), _unit(inputs.target_features)
+    train, target = unit(inputs.features), unit(inputs.target_features)
     relevant = inputs.target_relevant.astype(np.float64)
     k = min(AGREEING, len(target))
     probability = np.empty(len(train))
@@ -95,7 +95,7 @@ def duplicate_distance(inputs: Inputs) -> np.ndarray:
 def crowd(inputs: Inputs) -> np.ndarray:
     """Cosines to the nearest other training rows, the nearest first; computed once. (n, <= CROWD) float64."""
     if "crowd" not in inputs.kept:
-        train = _unit(inputs.features)
+        train = unit(inputs.features)
         k = min(CROWD, len(train) - 1)
         found = np.empty((len(train), max(k, 1)))
         for start in range(0, len(train), BLOCK // 4):
@@ -114,6 +114,7 @@ def _balanced(relevant: np.ndarray) -> np.ndarray:
     return 1.0 / (size * len(np.unique(relevant)))
 
 
-def _unit(matrix: np.ndarray) -> np.ndarray:
+def unit(matrix: np.ndarray) -> np.ndarray:
+    """Rows of length 1, float32; what is zero stays zero."""
     matrix = np.asarray(matrix, dtype=np.float32)
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)

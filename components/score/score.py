@@ -7,6 +7,7 @@ import pandas as pd
 from assay.components.core.manifest import cpu_seconds, publishing, read_manifest
 from assay.components.core.progress import say
 from assay.components.score.combine import WEIGHTS, combine, decide
+from assay.components.score.explain import explain
 from assay.components.score.inputs import Inputs, read_inputs
 from assay.components.score.methods import METHODS
 from assay.components.score.noise_rates import noise_by
@@ -65,6 +66,8 @@ def score(
     weights = weights or WEIGHTS
     combined = combine(scores, weights, strata)
     decisions = decide(inputs.relevant, combined)
+    wrong = (decisions["decision"] != "keep").to_numpy()
+    decisions["explanation"] = explain(inputs, combined, wrong)
     table = pd.concat(
         [
             inputs.samples[["sample_id", "group_id", "item_id"]],
@@ -75,14 +78,13 @@ def score(
         ],
         axis=1,
     ).assign(scored_by=inputs.scorer)
-    flagged = (table["decision"] != "keep").to_numpy()
     counts = {str(k): int(v) for k, v in table["decision"].value_counts().items()}
     about = {
         "rows": len(table),
         "decisions": counts,
         "weights": weights,
         "method_seconds": seconds,
-        "looks_wrong": {by: noise_by(inputs.samples[by], flagged) for by in ("segment", "source")},
+        "looks_wrong": {by: noise_by(inputs.samples[by], wrong) for by in ("segment", "source")},
         "warm_up_seconds": sum(read_manifest(folder)["seconds"] for folder in warm_up_folders.values()),
     }
     with publishing(scores_folder, seed=seed, samples_sha256=facts["sha256"], **about) as (folder, manifest):

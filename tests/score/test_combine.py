@@ -35,7 +35,7 @@ def test_methods_without_a_weight_do_not_count_and_none_at_all_is_an_error():
         combine(scores, {"influence": 1.0}, strata(2))
 
 
-def test_decisions_name_the_suspicious_rows_and_say_why():
+def test_decisions_name_the_suspicious_rows_with_a_reason():
     relevant = np.array([True, False] * 50)
     noise = np.full(100, 0.3)
     noise[:6] = 0.95
@@ -47,8 +47,6 @@ def test_decisions_name_the_suspicious_rows_and_say_why():
     assert (found["decision"][:6] == "relabel").all()
     assert (found["decision"][10:] == "keep").all()
     assert (found["decision"][6:10] == "drop").all()
-    assert "probability 0.95" in found["explanation"][0]
-    assert "rows like it carry another label" in found["explanation"][0]
     assert found["reason"].isin(["relabel_candidate", "likely_mislabelled", "label_plausible"]).all()
 
 
