@@ -88,6 +88,12 @@ class RunConfig(BaseModel):
     warm_up_share: float = Field(
         0.1, gt=0, le=0.5, description="share of the training rows a warm-up ranker sees"
     )
+    measured: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the rows on which rankers' methods are measured; a surrogate gives the rest",
+    )
     methods: list[str] = Field(list(DEFAULT_METHODS), description="scores to compute")
     weights: dict[str, float] = Field({}, description="weight of each method in importance; default if empty")
     gates: Gates = Field(Gates(), description="bounds of the gate")
@@ -143,7 +149,7 @@ class RunConfig(BaseModel):
 
     def pipeline_arguments(self) -> dict[str, Any]:
         """Arguments of the `importance` pipeline that come from here."""
-        out = self.model_dump(exclude={"with_full", "control", "gates", "name", "warm_up_share"})
+        out = self.model_dump(exclude={"with_full", "control", "gates", "name", "warm_up_share", "measured"})
         return out | {
             "arms": self.arms,
             "encoder": self.embedding_model,
@@ -151,6 +157,7 @@ class RunConfig(BaseModel):
             "gates": {k: float(v) for k, v in self.gates.model_dump().items()},
             "name": self.registered_name,
             "warm_up_share": str(self.warm_up_share),
+            "measured": str(self.measured),
             "weights": {k: float(v) for k, v in self.weights.items()},
         }
 

@@ -55,6 +55,7 @@ def importance(
         "loss",
     ],
     weights: dict[str, float] = {},  # noqa: B006
+    measured: str = "1.0",
     warm_up_share: str = "0.1",
     budget: str = "0.3",
     arms: list[str] = ["challenger", "control"],  # noqa: B006
@@ -91,6 +92,7 @@ def importance(
         drop_unlabelled: Drop rows without a usable grade.
         methods: Scores to compute.
         weights: {method: weight} of importance; empty is the default.
+        measured: Share of the rows on which methods that need a ranker are measured; the rest by a surrogate.
         warm_up_share: Share of the training rows that each warm-up ranker sees.
         budget: A fraction in (0, 1] or a count.
         arms: Rankers to train, the challenger first.
@@ -150,7 +152,15 @@ def importance(
             arm=share, selection=shares.output, base=encoder, base_sha256=encoder_sha256, **training
         )
         warm_ups[f"warm_up_{share}"] = warm_up.output
-    scored = score(samples=samples, vectors=vectors, methods=methods, weights=weights, seed=seed, **warm_ups)
+    scored = score(
+        samples=samples,
+        vectors=vectors,
+        methods=methods,
+        weights=weights,
+        measured=measured,
+        seed=seed,
+        **warm_ups,
+    )
     selected = select(samples=samples, scores=scored.output, arms=arms, budget=budget, seed=seed)
 
     with dsl.ParallelFor(arms, parallelism=1) as arm:

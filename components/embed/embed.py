@@ -11,7 +11,14 @@ from assay.components.core.manifest import publishing, read_manifest
 from assay.components.core.progress import steps
 from assay.components.core.ranker import TextEncoder
 from assay.components.core.samples import read_samples
-from assay.components.embed.features import REDUCED, SIMILARITIES, interactions, similarities, standardised
+from assay.components.embed.features import (
+    INTERACTION,
+    REDUCED,
+    SIMILARITIES,
+    interactions,
+    similarities,
+    standardised,
+)
 from assay.components.embed.texts import reduced, tfidf
 
 
@@ -56,7 +63,7 @@ def embed(
         "texts": len(texts),
         "dimensions": int(vectors.shape[1]),
         "features": int(features.shape[1]),
-        "similarities": list(SIMILARITIES),
+        "feature_words": [*SIMILARITIES.values()] + [INTERACTION] * (features.shape[1] - len(SIMILARITIES)),
     }
     with publishing(vectors_folder, seed=seed, model=model, **about) as (folder, _):
         np.save(folder / "texts.npy", vectors)

@@ -9,7 +9,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 REDUCED = 64
-SIMILARITIES = ("encoder_cosine", "word_tfidf_cosine", "char_tfidf_cosine", "latent_cosine", "length_ratio")
+SIMILARITIES = {
+    "encoder_cosine": "likeness to the encoder",
+    "word_tfidf_cosine": "words in common",
+    "char_tfidf_cosine": "letters in common",
+    "latent_cosine": "likeness of topic",
+    "length_ratio": "difference of lengths",
+}
+"""{name: in words} of the first features."""
+INTERACTION = "meeting of both texts"
+"""The others, in words: components of what the two vectors share and where they differ."""
 
 
 def similarities(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from assay.components.core.manifest import read_manifest
 from assay.components.core.progress import steps
 from assay.components.core.ranker import Pairs, Ranker, open_ranker
 from assay.components.core.samples import hash_unit, read_samples, relevance
@@ -68,6 +69,7 @@ class Inputs:
         warm_ups: Rankers, of which one scores each row it did not see.
         relevant_at: Grade from which a row is relevant.
         seed: Of random draws.
+        words: k names of the features, in words; columns of one name count as one.
         facts: What methods have to say about themselves; goes into the manifest.
         kept: What several methods share, by name.
     """
@@ -79,6 +81,7 @@ class Inputs:
     warm_ups: list[WarmUp]
     relevant_at: float
     seed: int
+    words: list[str] = field(default_factory=list)
     facts: dict = field(default_factory=dict)
     kept: dict = field(default_factory=dict)
 
@@ -142,6 +145,11 @@ class Inputs:
             out[part.index] = compute(part)
         return out
 
+    def only(self, rows: np.ndarray) -> Inputs:
+        """The same with some of the rows, by their numbers; methods report to the same facts."""
+        samples = self.samples.iloc[rows].reset_index(drop=True)
+        return replace(self, samples=samples, features=self.features[rows], kept={})
+
     def random(self) -> np.ndarray:
         """(n,) uniform draws, a function of each row's id and the seed."""
         return hash_unit(self.samples["sample_id"].tolist(), f"assay-random-{self.seed}")
@@ -191,4 +199,5 @@ def read_inputs(
         warm_ups,
         relevant_at,
         seed,
+        read_manifest(vectors_folder)["feature_words"],
     )

@@ -11,21 +11,35 @@ from assay.components.score.explain import explain
 from assay.components.score.inputs import Inputs, read_inputs
 from assay.components.score.methods import METHODS
 from assay.components.score.noise_rates import noise_by
+from assay.components.score.surrogate import surrogate
 
 
-def compute(inputs: Inputs, methods: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:
+def compute(
+    inputs: Inputs, methods: list[str], measured: float = 1.0
+) -> tuple[pd.DataFrame, dict[str, float]]:
     """Raw scores of the named methods, and the CPU seconds each took.
 
+    Args:
+        inputs: All of it.
+        methods: Names of `METHODS`.
+        measured: Share of the rows on which methods that need a ranker are measured; a surrogate gives the
+            others their rank.
+
     Raises:
-        ValueError: A method is unknown, or gave a number that is not finite.
+        ValueError: A method is unknown, gave a number that is not finite, or has no surrogate good enough.
     """
     unknown = sorted(set(methods) - set(METHODS))
     if unknown:
         raise ValueError(f"unknown methods {', '.join(unknown)}; known: {', '.join(METHODS)}")
     scores, seconds = pd.DataFrame(index=range(len(inputs.samples))), {}
+    some = np.flatnonzero(inputs.random() < measured)
+    part = inputs.only(some) if len(some) < len(inputs.samples) else None
     for name in methods:
         started = cpu_seconds()
-        values = np.asarray(METHODS[name].compute(inputs), dtype=np.float64)
+        if part is not None and METHODS[name].by_ranker:
+            values = guessed(inputs, name, some, METHODS[name].compute(part))
+        else:
+            values = np.asarray(METHODS[name].compute(inputs), dtype=np.float64)
         if values.shape != (len(inputs.samples),) or not np.isfinite(values).all():
             raise ValueError(
                 f"method {name} gave {values.shape} values, {int((~np.isfinite(values)).sum())} not finite"
@@ -33,6 +47,17 @@ def compute(inputs: Inputs, methods: list[str]) -> tuple[pd.DataFrame, dict[str,
         scores[name], seconds[name] = values, round(cpu_seconds() - started, 3)
         say("score", f"{name}: {seconds[name]:.1f} CPU s")
     return scores, seconds
+
+
+def guessed(inputs: Inputs, name: str, some: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Ranks of all rows by a method that was measured on some; how good they are goes into its facts."""
+    sign = (2 * inputs.labels - 1)[:, None]
+    features = np.hstack([inputs.features, inputs.features * sign, sign])
+    words = [*inputs.words, *(f"{word}, for the label" for word in inputs.words), "the label"]
+    found = surrogate(features, words, some, values, inputs.seed)
+    inputs.facts.setdefault(name, {})["surrogate"] = {"measured": len(some)} | found.facts()
+    say("score", f"{name}: {len(some)} rows measured, {found.model} reaches Spearman {found.spearman:.2f}")
+    return found.values
 
 
 def score(
@@ -43,6 +68,7 @@ def score(
     methods: list[str],
     weights: dict[str, float] | None = None,
     seed: int = 0,
+    measured: float = 1.0,
 ) -> dict:
     """Score every training row and publish `scores.parquet`, in `sample_id` order.
 
@@ -55,13 +81,14 @@ def score(
         methods: Names of `METHODS`.
         weights: Of importance; `WEIGHTS` if None.
         seed: Of random draws.
+        measured: As `compute` takes it.
 
     Returns:
         Rows scored and rows by decision.
     """
     facts = read_manifest(samples_folder)
     inputs = read_inputs(samples_folder, vectors_folder, warm_up_folders, facts["relevant_at"], seed)
-    scores, seconds = compute(inputs, methods)
+    scores, seconds = compute(inputs, methods, measured)
     strata = inputs.samples[["task", "label"]].assign(scorer=inputs.scorer)
     weights = weights or WEIGHTS
     combined = combine(scores, weights, strata)
