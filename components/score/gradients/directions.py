@@ -84,12 +84,13 @@ def target_gradients(
 
 def length(direction: Direction) -> float:
     """Euclidean norm of a direction."""
-    return float(sum(float((v.double() ** 2).sum()) for v in direction.values()) ** 0.5)
+    return dot(direction, direction) ** 0.5
 
 
 def dot(first: Direction, second: Direction) -> float:
     """Inner product of two directions."""
-    return float(sum(float((first[name].double() * second[name]).sum()) for name in first if name in second))
+    # Sums within a tensor are pairwise, so float32 loses nothing that a gradient in float32 still had.
+    return sum(float((first[name] * second[name]).sum()) for name in first if name in second)
 
 
 def row_by_row(ranker: Ranker, rows: Pairs, directions: Sequence[Direction]) -> np.ndarray:
