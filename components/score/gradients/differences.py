@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from assay.components.core.progress import say, steps
 from assay.components.core.ranker import Pairs, Ranker
-from assay.components.score.gradients.directions import Direction, length, row_by_row
+from assay.components.score.gradients.directions import Direction, filled, length, row_by_row
 from assay.components.score.gradients.ghost import Unsupported, ghost_products
 from scipy.stats import spearmanr
 from torch import Tensor
@@ -56,10 +56,7 @@ def moved(ranker: Ranker, direction: Direction) -> Iterator[Callable[[float], No
     named = dict(ranker.network.named_parameters())
     parts: list[tuple[Tensor, Tensor | None, Tensor, Tensor]] = []
     for name, v in direction.items():
-        weight, rows = named[name].detach(), None
-        if v.dim() > 1:
-            moving = torch.linalg.vector_norm(v.flatten(1), torch.inf, dim=1) != 0
-            rows = None if moving.all() else moving.nonzero()[:, 0]
+        weight, rows = named[name].detach(), filled(v)
         parts.append((weight, rows, *((weight.clone(), v) if rows is None else (weight[rows], v[rows]))))
 
     def to(by: float) -> None:
