@@ -2,8 +2,8 @@
 
 Work: MiniLM, one-logit cross-encoder, fp32, real titles cut to 6 tokens, so that 100,000 rows take minutes
 and no hours; the table of 1,000 rows is its beginning. A process for each size. The bar is read at the
-direction and central differences along it: the direction's own bytes, and the most that resident memory rises, during
-the differences, above what a forward pass over the same rows has left. The job from a bare ranker (the
+direction and central differences along it: the direction's own bytes, and the most that resident memory rises
+during the differences, above what a forward pass over the same rows has left. The job from a bare ranker (the
 target's gradient, the probe with its exact products, the differences) is printed beside it.
 """
 
