@@ -112,6 +112,9 @@ def trak(model, work, folder: str) -> tuple[np.ndarray, dict]:
     from trak.modelout_functions import AbstractModelOutput
 
     class OneLogit(AbstractModelOutput):
+        def __init__(self):
+            """There is nothing to set up, but TRAK asks to be told so."""
+
         @staticmethod
         def get_output(model, weights, buffers, input_ids, mask, types, label):
             inputs = {

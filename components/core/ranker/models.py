@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from assay.components.core.checkpoints import DESCRIPTION
 from assay.components.core.ranker.batches import TOKEN_BUDGET, Batch, Pairs, bucketed
 from assay.components.core.ranker.encoder import mean_pool
+from assay.components.core.ranker.first_token import read_first_token_only
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
@@ -198,6 +199,7 @@ class _OneLogit(nn.Module):
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
+        read_first_token_only(model)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         return self.model(**inputs).logits[:, 0]

@@ -7,7 +7,7 @@ exact products on a probe of the rows; where no step is faithful, the exact way 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from assay.components.core.progress import say, steps
 from assay.components.core.ranker import Pairs, Ranker
-from assay.components.score.gradients.directions import Direction, length, row_by_row
+from assay.components.score.gradients.directions import Direction, filled, length, row_by_row
 from assay.components.score.gradients.ghost import Unsupported, ghost_products
 from scipy.stats import spearmanr
+from torch import Tensor
 
 STEPS = (0.01, 0.03, 0.003, 0.1, 0.001)
 """Lengths of the move along v/|v| that are tried, in this order, until one is faithful."""
@@ -46,19 +47,30 @@ class Way:
 
 
 @contextmanager
-def moved(ranker: Ranker, direction: Direction, by: float) -> Iterator[None]:
-    """The ranker with its weights moved along a direction; put back exactly at the end."""
+def moved(ranker: Ranker, direction: Direction) -> Iterator[Callable[[float], None]]:
+    """A function that puts the ranker's weights at w + by v; they are put back exactly at the end.
+
+    What is held meanwhile is one copy of the weights that v moves: of a table of embeddings, the rows of the
+    target's own tokens alone.
+    """
     named = dict(ranker.network.named_parameters())
-    before = {name: named[name].detach().clone() for name in direction}
+    parts: list[tuple[Tensor, Tensor | None, Tensor, Tensor]] = []
+    for name, v in direction.items():
+        weight, rows = named[name].detach(), filled(v)
+        parts.append((weight, rows, *((weight.clone(), v) if rows is None else (weight[rows], v[rows]))))
+
+    def to(by: float) -> None:
+        for weight, rows, before, v in parts:
+            if rows is None:
+                torch.add(before, v, alpha=by, out=weight)
+            else:
+                weight.index_copy_(0, rows, torch.add(before, v, alpha=by))
+
     try:
-        with torch.no_grad():
-            for name, v in direction.items():
-                named[name].add_(v, alpha=by)
-        yield
+        yield to
     finally:
-        with torch.no_grad():
-            for name, old in before.items():
-                named[name].copy_(old)
+        for weight, rows, before, _ in parts:
+            weight.copy_(before) if rows is None else weight.index_copy_(0, rows, before)
 
 
 def central_difference(
@@ -74,9 +86,10 @@ def central_difference(
         progress: Wraps the batches.
     """
     eps = step / max(length(direction), 1e-30)
-    with moved(ranker, direction, eps):
+    with moved(ranker, direction) as to:
+        to(eps)
         up = ranker.score(rows, progress=progress).astype(np.float64)
-    with moved(ranker, direction, -eps):
+        to(-eps)
         down = ranker.score(rows, progress=progress).astype(np.float64)
     return (up - down) / (2 * eps)
 
@@ -86,7 +99,8 @@ def one_sided_difference(
 ) -> np.ndarray:
     """<grad f_i, v> by one forward pass, from the logits at the weights as they are. (n,) float64."""
     eps = step / max(length(direction), 1e-30)
-    with moved(ranker, direction, eps):
+    with moved(ranker, direction) as to:
+        to(eps)
         up = ranker.score(rows, progress=progress).astype(np.float64)
     return (up - logits) / eps
 

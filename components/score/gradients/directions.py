@@ -8,11 +8,14 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from assay.components.core.ranker import Pairs, Ranker
+from assay.components.core.ranker.batches import TOKEN_BUDGET
 from torch import Tensor, nn
 
 Direction = dict[str, Tensor]
 """A vector in weight space, by parameter name; a parameter that is not named has zero there."""
 SCOPES = ("all", "adapter")
+BACKWARD_TOKENS = TOKEN_BUDGET // 2
+"""Tokens of a batch that is differentiated: it holds what every layer wrote, not only the last one."""
 
 
 def parameters(ranker: Ranker, scope: str = "all") -> dict[str, nn.Parameter]:
@@ -50,6 +53,19 @@ def differentiable(ranker: Ranker, names: Sequence[str]) -> Iterator[list[nn.Par
             p.requires_grad_(before[name])
 
 
+@contextmanager
+def sparse_tables(ranker: Ranker) -> Iterator[None]:
+    """Gradients of embeddings hold the rows of the tokens that were read: tables are half of MiniLM."""
+    tables = [m for m in ranker.network.modules() if isinstance(m, nn.Embedding) and not m.sparse]
+    try:
+        for table in tables:
+            table.sparse = True
+        yield
+    finally:
+        for table in tables:
+            table.sparse = False
+
+
 def target_gradients(
     ranker: Ranker, target: Pairs, groups: Sequence[np.ndarray] | None = None, scope: str = "all"
 ) -> list[Direction]:
@@ -67,29 +83,60 @@ def target_gradients(
     ranker.eval()
     names = list(parameters(ranker, scope))
     found = []
-    with differentiable(ranker, names) as weights:
+    with differentiable(ranker, names) as weights, sparse_tables(ranker):
         for group in groups if groups is not None else [np.arange(len(target))]:
             rows = target.subset(group)
-            total = [torch.zeros_like(p) for p in weights]
-            for batch in rows.batches():
+            total: list[Tensor | None] = [None] * len(weights)
+            for batch in rows.batches(BACKWARD_TOKENS):
                 loss = ranker.losses(batch.to(ranker.device)).sum() / len(rows)
-                for sum_, grad in zip(
-                    total, torch.autograd.grad(loss, weights, allow_unused=True), strict=True
-                ):
-                    if grad is not None:
-                        sum_ += grad
-            found.append(dict(zip(names, total, strict=True)))
+                grads = torch.autograd.grad(loss, weights, allow_unused=True)
+                for i, grad in enumerate(grads):
+                    total[i] = _sum(total[i], grad)
+            whole = [
+                torch.zeros_like(p) if sum_ is None else _dense(sum_)
+                for p, sum_ in zip(weights, total, strict=True)
+            ]
+            found.append(dict(zip(names, whole, strict=True)))
     return found
+
+
+def filled(v: Tensor) -> Tensor | None:
+    """Numbers of the rows that are not all zero, (r,) int64; None if that is all of them.
+
+    Of a table of embeddings a gradient fills the rows of the tokens that were read.
+    """
+    if v.dim() < 2:
+        return None
+    full = torch.linalg.vector_norm(v.flatten(1), torch.inf, dim=1) != 0
+    return None if full.all() else full.nonzero()[:, 0]
+
+
+def _sum(total: Tensor | None, grad: Tensor | None) -> Tensor | None:
+    if total is None or grad is None:
+        return grad if total is None else total
+    return (total + grad).coalesce() if grad.is_sparse else total.add_(grad)
+
+
+def _dense(v: Tensor) -> Tensor:
+    return v.to_dense() if v.is_sparse else v
 
 
 def length(direction: Direction) -> float:
     """Euclidean norm of a direction."""
-    return float(sum(float((v.double() ** 2).sum()) for v in direction.values()) ** 0.5)
+    return dot(direction, direction) ** 0.5
 
 
 def dot(first: Direction, second: Direction) -> float:
-    """Inner product of two directions."""
-    return float(sum(float((first[name].double() * second[name]).sum()) for name in first if name in second))
+    """Inner product of two directions, the first of which may have sparse tables."""
+    # Sums within a tensor are pairwise, so float32 loses nothing that a gradient in float32 still had.
+    return sum(float(_product(first[name], second[name]).sum()) for name in first if name in second)
+
+
+def _product(first: Tensor, second: Tensor) -> Tensor:
+    if not first.is_sparse:
+        return first * second
+    first = first.coalesce()
+    return first.values() * second[first.indices()[0]]
 
 
 def row_by_row(ranker: Ranker, rows: Pairs, directions: Sequence[Direction]) -> np.ndarray:
@@ -97,7 +144,7 @@ def row_by_row(ranker: Ranker, rows: Pairs, directions: Sequence[Direction]) -> 
     ranker.eval()
     names = sorted(set().union(*directions))
     out = np.zeros((len(rows), len(directions)))
-    with differentiable(ranker, names) as weights:
+    with differentiable(ranker, names) as weights, sparse_tables(ranker):
         for i in range(len(rows)):
             logit = ranker.logits(rows.batch([i]).to(ranker.device)).sum()
             grads = torch.autograd.grad(logit, weights, allow_unused=True)

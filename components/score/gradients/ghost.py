@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from assay.components.core.ranker import Pairs, Ranker
-from assay.components.score.gradients.directions import Direction, differentiable
+from assay.components.score.gradients.directions import BACKWARD_TOKENS, Direction, differentiable
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -157,7 +157,7 @@ def traced(
     ranker.eval()
     tape = Tape()
     with differentiable(ranker, []), taped(layers, tape):
-        for batch in progress(rows.batches()):
+        for batch in progress(rows.batches(BACKWARD_TOKENS)):
             tape.rows, tape.leaves, tape.seen = len(batch), [], []
             batch = batch.to(ranker.device)
             logits = ranker.logits(batch)

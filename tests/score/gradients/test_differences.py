@@ -63,3 +63,17 @@ def test_where_no_step_is_faithful_the_exact_way_is_taken(kind, linear, tiny_enc
     assert way["way"] == ("row by row" if kind == "unknown" else "ghost")
     expected = directions.row_by_row(ranker, rows, vs)
     assert np.allclose(dots, expected, atol=2e-4 * np.abs(expected).max())
+
+
+def test_weights_move_to_where_the_direction_says_and_back_to_the_bit(tiny_encoder, inputs):
+    ranker = new_ranker("cross", tiny_encoder, 3).eval()
+    [v] = directions.target_gradients(ranker, rows_of(ranker, inputs.target))
+    words = "model.bert.embeddings.word_embeddings.weight"
+    assert 0 < int((v[words] != 0).any(1).sum()) < len(v[words])
+    named = dict(ranker.network.named_parameters())
+    before = {name: p.detach().clone() for name, p in named.items()}
+    with differences.moved(ranker, v) as to:
+        for by in (0.5, -0.25):
+            to(by)
+            assert all(torch.equal(named[name], before[name] + by * v[name]) for name in named)
+    assert all(torch.equal(named[name], before[name]) for name in named)
