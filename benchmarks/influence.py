@@ -12,6 +12,7 @@ The loop is timed on 64 of the rows, TRAK on 128, and both are charged by the ro
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import subprocess
 import sys
@@ -25,7 +26,7 @@ import torch
 from assay.components.core.checkpoints import ENCODER, resolve
 from assay.components.core.progress import say
 from assay.components.core.ranker import Pairs, Ranker, new_ranker
-from assay.components.finetune.adapters import wrap
+from assay.components.finetune.adapters import merge, wrap
 from assay.components.score.gradients.differences import (
     central_difference,
     directional_derivatives,
@@ -66,7 +67,13 @@ def run_peer(peer: str, ranker: Ranker, rows: Pairs, target: Pairs) -> tuple[np.
         subprocess.run([*pip, "-r", str(wanted)], check=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        ranker.network.model.save_pretrained(folder / "model")
+        if hasattr(ranker.network, "peft_config"):
+            merged = copy.deepcopy(ranker)
+            merged.network.save_pretrained(folder / "adapter")
+            merge(merged)
+            merged.save(folder / "ranker")
+        else:
+            ranker.network.model.save_pretrained(folder / "model")
         work = {
             "train": padded(rows, BATCH), "target": padded(target, TARGET_BATCH), "batch": BATCH,
             "target_batch": TARGET_BATCH, "threads": torch.get_num_threads(),

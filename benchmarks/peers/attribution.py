@@ -1,7 +1,8 @@
 """Peers on the same work: one process each, so that none of them touches ours.
 
 Called by `benchmarks/influence.py` as `attribution.py PEER FOLDER`: the folder holds `model/` (the same
-weights) and `work.pt` (train and target rows, padded batch by batch in the same length-bucketed order).
+weights; or `ranker/` and `adapter/`) and `work.pt` (train and target rows, padded batch by batch in the same
+length-bucketed order).
 Writes `PEER.npz`: scores (n,) of the mean target loss, and the CPU seconds of the calls that fit and score.
 """
 
@@ -34,29 +35,40 @@ class Rows(torch.utils.data.Dataset):
         return self.rows[i]
 
 
+def logits_of(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """(b,) of a bare classifier, or of our network with its adapter apart."""
+    inputs = {k: batch[k] for k in MASKED}
+    return model(inputs) if hasattr(model, "peft_config") else model(**inputs).logits[:, 0]
+
+
 def summed_loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Binary cross-entropy of the one logit, summed: a mean would weigh rows by their batch's size."""
-    logits = model(**{k: batch[k] for k in MASKED}).logits[:, 0]
+    logits = logits_of(model, batch)
     return F.binary_cross_entropy_with_logits(logits, batch["labels"], reduction="sum")
 
 
 def kronfluence(model, work, folder: str, strategy: str = "identity") -> tuple[np.ndarray, dict]:
-    """kronfluence, all linear layers, the query gradients aggregated."""
+    """kronfluence, all linear layers (of an adapter: its own), the query gradients aggregated."""
     from kronfluence.analyzer import Analyzer, prepare_model
     from kronfluence.arguments import FactorArguments, ScoreArguments
     from kronfluence.task import Task
+
+    trained = sorted({n.rsplit(".", 1)[0] for n, p in model.named_parameters() if p.requires_grad})
 
     class Ours(Task):
         def compute_train_loss(self, batch, model, sample=False):
             if not sample:
                 return summed_loss(model, batch)
-            logits = model(**{k: batch[k] for k in MASKED}).logits[:, 0]
+            logits = logits_of(model, batch)
             with torch.no_grad():
                 drawn = torch.bernoulli(torch.sigmoid(logits))
             return F.binary_cross_entropy_with_logits(logits, drawn, reduction="sum")
 
         def compute_measurement(self, batch, model):
             return summed_loss(model, batch)
+
+        def get_influence_tracked_modules(self):
+            return trained if hasattr(model, "peft_config") else None
 
         def get_attention_mask(self, batch):
             return batch["attention_mask"]
@@ -157,14 +169,23 @@ PEERS = {
 }
 
 
+def opened(folder: Path, attention: str) -> nn.Module:
+    """The weights to be looked at: a bare classifier, or our ranker's network with its adapter apart."""
+    if (folder / "adapter").is_dir():
+        from assay.components.core.ranker import open_ranker
+
+        return open_ranker(folder / "ranker", folder / "adapter").network
+    return AutoModelForSequenceClassification.from_pretrained(
+        folder / "model", dtype=torch.float32, attn_implementation=attention
+    )
+
+
 def main() -> None:
     """Run one peer."""
     peer, folder = sys.argv[1], Path(sys.argv[2])
     work = torch.load(folder / "work.pt", weights_only=False)
     torch.set_num_threads(work["threads"])
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder / "model", dtype=torch.float32, attn_implementation="eager" if peer == "trak" else "sdpa"
-    ).eval()
+    model = opened(folder, "eager" if peer == "trak" else "sdpa").eval()
     with tempfile.TemporaryDirectory() as scratch:
         scores, seconds = PEERS[peer](model, work, scratch)
     np.savez(folder / f"{peer}.npz", scores=scores, **seconds)
