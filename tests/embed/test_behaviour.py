@@ -84,3 +84,10 @@ def test_a_row_without_a_time_has_no_past_in_a_log_of_times():
     found = behaviour(rows([1.0, 1.0, 0.0], times), E, np.zeros(3, dtype=int), np.ones(3, dtype=bool))
     assert np.isnan(found["likeness to what its list took"]).tolist() == [True, True, False]
     assert found["age of the row"][[0, 2]].tolist() == pytest.approx([np.log(2), 0.0])
+
+
+def test_labels_of_rows_that_may_not_be_looked_at_change_nothing():
+    fit, right = np.array([1, 1, 1, 0, 0], dtype=bool), np.array([0, 1, 0, 0, 2])
+    one, other = (behaviour(rows([1.0, 0.0, 1.0, *rest]), E, right, fit) for rest in ([0.0, 1.0], [1.0, 0.0]))
+    for words in one:
+        assert np.array_equal(one[words], other[words], equal_nan=True), words

@@ -60,7 +60,7 @@ def test_the_features_are_the_same_bytes_whatever_traits_are_asked_for(made):
         assert (folder / "none" / name).read_bytes() == (folder / "some" / name).read_bytes()
 
 
-def test_traits_are_the_same_twice_and_blind_to_labels_of_rows_that_are_not_learnt_from(made):
+def test_traits_are_the_same_bytes_twice(made):
     folder, run = made
     first, _ = run("once", traits=["category", "tags", "behaviour"])
     again, _ = run("twice", traits=["category", "tags", "behaviour"])
