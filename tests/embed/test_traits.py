@@ -98,3 +98,14 @@ def test_a_tagger_can_be_named(made, tiny_encoder, tmp_path):
 def test_attributes_table_may_name_texts_alone(made):
     table = pd.read_parquet(made[0] / "texts" / "attributes.parquet")
     assert list(table.columns) == ["item", "category", "colour", "type"]
+
+
+def test_score_reads_the_traits_of_its_rows(made):
+    from assay.components.score.inputs import read_inputs
+
+    folder, run = made
+    table, about = run("read", traits=["behaviour"])
+    inputs = read_inputs(str(folder / "samples"), str(folder / "read"), {}, 1.0, 0)
+    train = (read_samples(folder / "samples")["split"] == "train").to_numpy()
+    assert np.array_equal(inputs.traits, table[train])
+    assert inputs.trait_words == about["trait_words"]
