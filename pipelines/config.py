@@ -30,6 +30,8 @@ ON_REQUEST = (
 """The others: dearer, or of use for a question of their own."""
 WEIGHTED = ("label_quality", "target_agreement", "knn_shapley", "el2n", "influence")
 """Methods that count in importance unless weights are given."""
+TRAITS = ("category", "tags", "behaviour")
+"""Families of traits."""
 LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
 """A bi-encoder starts from what its encoder knows; a cross-encoder's new head is lost at larger steps."""
 
@@ -53,7 +55,9 @@ class RunConfig(BaseModel):
     data: str = Field("", description="csv, tsv, jsonl or parquet file; the simulated store if not given")
     task: Literal["search"] = Field("search", description="the task")
     columns: dict[str, list[str]] = Field(
-        {}, description="role=column,...; roles: query item label group item_id segment"
+        {},
+        description="role=column,...; roles: query item label group item_id segment click position timestamp "
+        "category brand colour size type price dwell",
     )
     max_grade: float = Field(0.0, ge=0, description="grade of label 1; the largest in the file if not given")
     relevant_at: float = Field(
@@ -80,6 +84,17 @@ class RunConfig(BaseModel):
     )
     encoder: str = Field(
         "", description="what makes the vectors and the baseline `base`; the model if not given"
+    )
+    pooling: Literal["", "mean", "last"] = Field(
+        "",
+        description="how the encoder's token vectors become one; last in a decoder, else mean, if not given",
+    )
+    traits: list[Literal["category", "tags", "behaviour"]] | None = Field(
+        None,
+        description="features in plain words for the surrogate; all where measured is below 1 if not given",
+    )
+    tagger: str = Field(
+        "", description="token-classification checkpoint; learnt from the items' attributes if not given"
     )
     adapter: Literal["lora"] = Field("lora", description="how it is fine-tuned")
     epochs: int = Field(2, ge=1, description="passes over the rows, at most")
@@ -138,6 +153,11 @@ class RunConfig(BaseModel):
         return self.encoder or (ENCODER if trained else self.model)
 
     @property
+    def computed_traits(self) -> list[str]:
+        """Families of traits to compute: nobody but the surrogate pays for them."""
+        return list(TRAITS if self.measured < 1 else ()) if self.traits is None else list(self.traits)
+
+    @property
     def arms(self) -> list[str]:
         """Rankers to train, the challenger first."""
         return ["challenger", *(["control"] if self.control else []), *(["full"] if self.with_full else [])]
@@ -158,6 +178,7 @@ class RunConfig(BaseModel):
             "name": self.registered_name,
             "warm_up_share": str(self.warm_up_share),
             "measured": str(self.measured),
+            "traits": self.computed_traits,
             "weights": {k: float(v) for k, v in self.weights.items()},
         }
 

@@ -61,6 +61,10 @@ def importance(
     arms: list[str] = ["challenger", "control"],  # noqa: B006
     encoder: str = "minilm",
     encoder_sha256: str = "",
+    pooling: str = "",
+    traits: list[str] = [],  # noqa: B006
+    tagger: str = "",
+    tagger_sha256: str = "",
     model: str = "minilm",
     model_sha256: str = "",
     ranker: str = "bi",
@@ -98,6 +102,10 @@ def importance(
         arms: Rankers to train, the challenger first.
         encoder: Encoder of `embed`, and what the warm-ups start from.
         encoder_sha256: Of its weights; part of the cache key.
+        pooling: Of the encoder's token vectors: `mean` or `last`; "" is what fits it.
+        traits: Families of traits that the surrogate is told: category, tags, behaviour.
+        tagger: A token-classification checkpoint; "" learns one from the items' attributes.
+        tagger_sha256: Of its weights; part of the cache key.
         model: What the arms start from.
         model_sha256: Of its weights; part of the cache key.
         ranker: `cross` or `bi`.
@@ -130,6 +138,10 @@ def importance(
         texts=ingested.outputs["texts"],
         model=encoder,
         model_sha256=encoder_sha256,
+        pooling=pooling,
+        traits=traits,
+        tagger=tagger,
+        tagger_sha256=tagger_sha256,
         seed=seed,
     )
     vectors = embedded.outputs["vectors"]

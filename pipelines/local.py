@@ -71,7 +71,7 @@ def weights(arguments: dict[str, Any], run_hash: str) -> dict[str, str]:
     from assay.components.core import tracking
 
     found = {}
-    for role in ("encoder", "model"):
+    for role in ("encoder", "model", *(["tagger"] if arguments["tagger"] else [])):
         model = arguments[role]
         if model.startswith("models:/") and "@" in model:
             name, alias = model.removeprefix("models:/").split("@")

@@ -55,6 +55,8 @@ def check(config: RunConfig) -> Checked:
     budget = parse_budget(config.budget)
     check_checkpoint(config.model)
     check_checkpoint(config.embedding_model, "--set encoder")
+    if config.tagger:
+        check_checkpoint(config.tagger, "--set tagger")
     check_uri()
     if not config.data:
         config = _with_store(config)

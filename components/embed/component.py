@@ -1,5 +1,7 @@
 """Kubeflow face of `embed`."""
 
+from typing import List
+
 from assay.components.core.images import component
 from kfp import dsl
 
@@ -12,6 +14,10 @@ def embed(
     encoder: dsl.Output[dsl.Model],
     model: str = "minilm",
     model_sha256: str = "",
+    pooling: str = "",
+    traits: List[str] = [],  # noqa: B006 - kfp copies defaults into the IR
+    tagger: str = "",
+    tagger_sha256: str = "",
     seed: int = 0,
 ):
     """Encode each distinct text once and make the features of every sample.
@@ -23,10 +29,14 @@ def embed(
         encoder: The encoder that made them.
         model: `minilm`, a folder, a hub id or a models:/ URI.
         model_sha256: Of its weights; part of the cache key.
+        pooling: `mean` or `last`; "" is what fits the model.
+        traits: Families of traits: category, tags, behaviour.
+        tagger: A token-classification checkpoint; "" learns one from the items' attributes.
+        tagger_sha256: Of its weights; part of the cache key.
         seed: Of the reductions.
     """
     from assay.components.embed.embed import embed as run
 
-    vectors.metadata.update(
-        {"texts": run(samples.path, texts.path, vectors.path, encoder.path, model, seed)["texts"]}
-    )
+    folders = (samples.path, texts.path, vectors.path, encoder.path)
+    facts = run(*folders, model, seed, pooling, traits, tagger)
+    vectors.metadata.update({"texts": facts["texts"]})

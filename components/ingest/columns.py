@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,14 @@ import numpy as np
 import pandas as pd
 from assay.components.core.errors import BadInput
 
-ROLES = ("query", "item", "label", "group", "item_id", "segment", "click", "position", "timestamp")
+ATTRIBUTES = ("category", "brand", "colour", "size", "type")
+"""Roles that say something of an item, from which `embed` learns to read it out of texts."""
+BEHAVIOUR = ("price", "dwell")
+"""Roles whose numbers become features of a row."""
+ROLES = (
+    *("query", "item", "label", "group", "item_id", "segment", "click", "position", "timestamp"),
+    *(*ATTRIBUTES, *BEHAVIOUR),
+)
 _USUAL: dict[str, tuple[str, ...]] = {
     "query": ("query", "search_query", "query_text", "search_term", "context"),
     "item": ("item", "title", "product_title", "item_title", "text", "document"),
@@ -19,6 +27,13 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "click": ("click", "clicked", "clicks"),
     "position": ("position", "rank"),
     "timestamp": ("timestamp", "time"),
+    "category": ("category", "product_category"),
+    "brand": ("brand", "product_brand"),
+    "colour": ("colour", "color", "product_colour", "product_color"),
+    "size": ("size", "product_size"),
+    "type": ("type", "product_type"),
+    "price": ("price",),
+    "dwell": ("dwell", "dwell_time", "dwell_seconds"),
 }
 """Names that are taken where no map names the role, in order; `group` is the query unless named."""
 
@@ -121,3 +136,28 @@ def text_of(frame: pd.DataFrame, names: list[str]) -> pd.Series:
     return pd.Series(
         [" ".join(p for p in row if p) for row in zip(*parts, strict=True)], index=frame.index, dtype=object
     )
+
+
+_TRUTH = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, True: 1.0, False: 0.0}
+
+
+def numbers(series: pd.Series) -> pd.Series:
+    """Values as float64; true and false are 1 and 0, what is no number is NaN.
+
+    Raises:
+        BadInput: The column holds times.
+    """
+    if series.dtype.kind in "mM":
+        raise BadInput(f"column {str(series.name)!r}: holds times, not numbers")
+    if series.dtype == object or series.dtype.kind not in "biuf":
+        series = series.astype(object).map(
+            lambda value: _TRUTH.get(value, value) if _hashable(value) else None
+        )
+    try:
+        return pd.to_numeric(series, errors="coerce").astype("float64")
+    except (OverflowError, TypeError, ValueError) as error:
+        raise BadInput(f"column {str(series.name)!r}: not numbers: {error}") from error
+
+
+def _hashable(value: object) -> bool:
+    return isinstance(value, str | int | float | bool | Decimal | np.generic)

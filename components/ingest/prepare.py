@@ -11,6 +11,7 @@ import pandas as pd
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import publishing, sha256_of
 from assay.components.core.samples import SPLITS, relevance, text_id, write_samples
+from assay.components.ingest.attributes import attributes_of
 from assay.components.ingest.clean import clean_texts
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
@@ -74,11 +75,13 @@ class Prepared:
         samples: One row a sample, in `sample_id` order.
         truth: Of all training rows: sample_id, label and relevance before noise was planted, flipped.
         facts: What later steps and the report need to know; goes into the manifest.
+        attributes: What `attributes_of` says of the items.
     """
 
     samples: pd.DataFrame
     truth: pd.DataFrame
     facts: dict[str, Any]
+    attributes: pd.DataFrame
 
 
 def prepare(config: IngestConfig) -> Prepared:
@@ -134,7 +137,7 @@ def prepare(config: IngestConfig) -> Prepared:
         "samples": {s: int((samples["split"] == s).sum()) for s in SPLITS},
         "groups": {s: int(samples.loc[samples["split"] == s, "group_id"].nunique()) for s in SPLITS},
     }
-    return Prepared(samples, truth, facts)
+    return Prepared(samples, truth, facts, attributes_of(rows))
 
 
 def _check(samples: pd.DataFrame, relevant_at: float, max_grade: float, named: float, metric: str) -> None:
@@ -171,7 +174,8 @@ def ingest(
     Args:
         config: How.
         samples_folder: Gets the sample table.
-        texts_folder: Gets `texts.parquet`: text_id, text; each distinct context and item once, by text_id.
+        texts_folder: Gets `texts.parquet`: text_id, text; each distinct context and item once, by text_id;
+            and `attributes.parquet`: item, and the attributes that the log has.
         truth_folder: Gets `truth.parquet`; given to `evaluate` alone.
         shards: Shards of the sample table at most.
     """
@@ -185,6 +189,7 @@ def ingest(
         )
         table = pd.DataFrame({"text_id": [text_id(t) for t in texts], "text": texts}).sort_values("text_id")
         table.to_parquet(folder / "texts.parquet", index=False)
+        prepared.attributes.to_parquet(folder / "attributes.parquet", index=False)
         manifest["texts"] = len(table)
     with publishing(truth_folder, noise=config.noise, seed=config.seed) as (folder, _):
         prepared.truth.to_parquet(folder / "truth.parquet", index=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from assay.components.core.samples import sample_ids
+from assay.components.ingest.attributes import behaviour_maps
+from assay.components.ingest.columns import BEHAVIOUR
 from assay.components.ingest.ledger import Ledger
 
 _KEY = ["group_id", "context", "item_id", "item"]
@@ -24,8 +26,9 @@ def samples_from_judgments(
     # In an order of their own, so that neither a mean nor the first segment depends on the file's.
     pairs = judgments.sort_values([*_KEY, "segment", "grade"]).groupby(_KEY, sort=False, dropna=False)
     merged = pairs.agg(
-        grade=("grade", "mean"), segment=("segment", "first"), split=("split", "first")
+        grade=("grade", "mean"), segment=("segment", "first"), split=("split", "first"), **_means(judgments)
     ).reset_index()
+    merged["features"] = behaviour_maps(merged)
     if len(merged) < len(judgments):
         conflicts = pairs["grade"].nunique()
         ledger.drop("merged_duplicate", len(judgments) - len(merged))
@@ -57,14 +60,20 @@ def samples_from_impressions(impressions: pd.DataFrame, source: str, ledger: Led
         timestamp=("timestamp", "max"),
         segment=("segment", "first"),
         split=("split", "first"),
+        **_means(impressions),
     ).reset_index()
     ledger.drop("merged_impression", len(impressions) - len(merged))
     # A rate over n impressions has variance 1/n; the root keeps a bestseller from outweighing the tail.
     weight = np.sqrt(merged["shown"].to_numpy(dtype=np.float64))
     merged["weight"] = np.clip(weight / weight.mean(), 0.1, 10.0)
     merged["position"] = merged["position"].astype("Int16")
-    merged["features"] = [[("impressions", float(n))] for n in merged.pop("shown")]
+    shown_times = merged.pop("shown").to_numpy(np.float64)
+    merged["features"] = behaviour_maps(merged, {"impressions": shown_times})
     return _finish(merged, source, "click")
+
+
+def _means(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    return {role: (role, "mean") for role in BEHAVIOUR if role in rows}
 
 
 def _finish(samples: pd.DataFrame, source: str, label_source: str) -> pd.DataFrame:

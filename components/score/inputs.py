@@ -70,6 +70,8 @@ class Inputs:
         relevant_at: Grade from which a row is relevant.
         seed: Of random draws.
         words: k names of the features, in words; columns of one name count as one.
+        traits: (n, m) float32, what the surrogate is told beside the features.
+        trait_words: m names of them.
         facts: What methods have to say about themselves; goes into the manifest.
         kept: What several methods share, by name.
     """
@@ -82,6 +84,8 @@ class Inputs:
     relevant_at: float
     seed: int
     words: list[str] = field(default_factory=list)
+    traits: np.ndarray | None = None
+    trait_words: list[str] = field(default_factory=list)
     facts: dict = field(default_factory=dict)
     kept: dict = field(default_factory=dict)
 
@@ -148,7 +152,8 @@ class Inputs:
     def only(self, rows: np.ndarray) -> Inputs:
         """The same with some of the rows, by their numbers; methods report to the same facts."""
         samples = self.samples.iloc[rows].reset_index(drop=True)
-        return replace(self, samples=samples, features=self.features[rows], kept={})
+        traits = None if self.traits is None else self.traits[rows]
+        return replace(self, samples=samples, features=self.features[rows], traits=traits, kept={})
 
     def random(self) -> np.ndarray:
         """(n,) uniform draws, a function of each row's id and the seed."""
@@ -181,6 +186,7 @@ def read_inputs(
             f"{vectors_folder} holds vectors of other samples than {samples_folder}: embed again"
         )
     features = np.load(Path(vectors_folder) / "features.npy", mmap_mode="r")
+    about = read_manifest(vectors_folder)
     train, target = (np.flatnonzero((samples["split"] == s).to_numpy()) for s in ("train", "target"))
     warm_ups = [
         WarmUp(
@@ -199,5 +205,7 @@ def read_inputs(
         warm_ups,
         relevant_at,
         seed,
-        read_manifest(vectors_folder)["feature_words"],
+        about["feature_words"],
+        np.load(Path(vectors_folder) / "traits.npy")[train],
+        about["trait_words"],
     )

@@ -51,13 +51,22 @@ def compute(
 
 def guessed(inputs: Inputs, name: str, some: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Ranks of all rows by a method that was measured on some; how good they are goes into its facts."""
-    sign = (2 * inputs.labels - 1)[:, None]
-    features = np.hstack([inputs.features, inputs.features * sign, sign])
-    words = [*inputs.words, *(f"{word}, for the label" for word in inputs.words), "the label"]
-    found = surrogate(features, words, some, values, inputs.seed)
+    found = surrogate(*told(inputs), some, values, inputs.seed)
     inputs.facts.setdefault(name, {})["surrogate"] = {"measured": len(some)} | found.facts()
     say("score", f"{name}: {len(some)} rows measured, {found.model} reaches Spearman {found.spearman:.2f}")
     return found.values
+
+
+def told(inputs: Inputs) -> tuple[np.ndarray, list[str]]:
+    """What a surrogate is told of each row, (n, k), and its k names.
+
+    Features and traits, and both once more with the sign of the label, which turns most scores around.
+    """
+    sign = (2 * inputs.labels - 1)[:, None]
+    table = inputs.features if inputs.traits is None else np.hstack([inputs.features, inputs.traits])
+    plain = [*inputs.words, *inputs.trait_words]
+    words = [*plain, *(f"{word}, for the label" for word in plain), "the label"]
+    return np.hstack([table, table * sign, sign]), words
 
 
 def score(

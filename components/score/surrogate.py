@@ -6,15 +6,19 @@ it did not see is reported, and where that is too low it refuses rather than mak
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from assay.components.score.reduction import reduced, reductions, what_is_kept
 from scipy.stats import rankdata, spearmanr
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import KFold, ParameterGrid
+from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeRegressor
 
 LEAST = 0.3
@@ -23,18 +27,22 @@ FEWEST = 60
 """Measured rows from which a surrogate is tried."""
 HELD_OUT = 0.25
 FOLDS = 3
+CHEAP = ("ridge", "tree")
+"""Candidates that are tried with every selection of features."""
+SEARCHED = 2_000
+"""Rows at most on which models and settings are chosen; what is chosen learns from all of them."""
 
 
 def candidates(seed: int) -> dict[str, tuple[Any, dict[str, list]]]:
-    """{name: (model, settings tried by cross-validation)}."""
+    """{name: (model, settings tried by cross-validation, the usual ones first)}."""
     return {
-        "ridge": (Ridge(), {"alpha": [1.0, 10.0, 100.0, 1000.0]}),
+        "ridge": (Ridge(), {"alpha": [100.0, 1.0, 10.0, 1000.0]}),
         "tree": (
             DecisionTreeRegressor(random_state=seed),
-            {"max_depth": [3, 6], "min_samples_leaf": [5, 20]},
+            {"max_depth": [6, 3], "min_samples_leaf": [20, 5]},
         ),
         "forest": (
-            RandomForestRegressor(100, max_features=0.3, random_state=seed),
+            RandomForestRegressor(60, max_features=0.3, random_state=seed),
             {"min_samples_leaf": [3, 10]},
         ),
         "boosting": (
@@ -51,7 +59,8 @@ class Surrogate:
     Attributes:
         values: (n,) the measured ranks where there are, the predicted ones elsewhere; in (0, 1).
         model: Name of the best candidate.
-        settings: Its settings.
+        settings: Its settings, and `features`, how they were selected or reduced.
+        kept: {feature in words: how many of its columns that looks at}.
         r2: Of ranks, on measured rows held out.
         spearman: On the same rows.
         importances: {feature in words: how much R2 falls when it is shuffled}, the largest first.
@@ -60,6 +69,7 @@ class Surrogate:
     values: np.ndarray
     model: str
     settings: dict[str, Any]
+    kept: dict[str, int]
     r2: float
     spearman: float
     importances: dict[str, float]
@@ -99,12 +109,9 @@ def surrogate(
     order = rng.permutation(len(measured))
     held, fit = np.split(order, [int(HELD_OUT * len(order))])
     x, folds = features[measured], KFold(FOLDS, shuffle=True, random_state=seed)
-    searched = {
-        name: GridSearchCV(model, settings, cv=folds, scoring="r2").fit(x[fit], ranks[fit])
-        for name, (model, settings) in candidates(seed).items()
-    }
-    best = max(searched, key=lambda name: searched[name].best_score_)
-    found = searched[best].best_estimator_
+    some = fit[:SEARCHED]
+    best, settings = search(x[some], ranks[some], folds, seed)
+    found = pipeline(best, settings, x.shape[1], seed).fit(x[fit], ranks[fit])
     told = found.predict(x[held])
     agreement = float(spearmanr(ranks[held], told).statistic) if np.ptp(told) and np.ptp(ranks[held]) else 0.0
     if agreement < least:
@@ -126,8 +133,65 @@ def surrogate(
     return Surrogate(
         out,
         best,
-        dict(searched[best].best_params_),
+        settings,
+        what_is_kept(everything[0], words),
         r2,
         agreement,
         dict(sorted(importances.items(), key=lambda item: -item[1])),
     )
+
+
+def pipeline(name: str, settings: dict[str, Any], columns: int, seed: int) -> Pipeline:
+    """A candidate after its selection of features, not fitted."""
+    model = candidates(seed)[name][0]
+    own = {key: value for key, value in settings.items() if key != "features"}
+    reduction = reductions(columns, seed)[settings["features"]]
+    return Pipeline([("features", clone(reduction)), ("model", clone(model).set_params(**own))])
+
+
+def search(x: np.ndarray, y: np.ndarray, folds: KFold, seed: int) -> tuple[str, dict[str, Any]]:
+    """The candidate, selection of features and settings of the highest R2 in cross-validation.
+
+    The selection is fitted on the rows that a fold's model learns from, so no fold is judged by features
+    chosen with it. The cheap candidates try all selections with their usual settings, the dear ones no
+    selection and those that served the cheap ones best; then each tries all its settings with its best.
+
+    Args:
+        x: (n, k).
+        y: (n,).
+        folds: The cuts.
+        seed: Of models and selections.
+
+    Returns:
+        Name and settings, `features` among them.
+    """
+    cuts = list(folds.split(x))
+    views = {}
+    for way in reductions(x.shape[1], seed):
+        # Where a way keeps nothing (no variance, say), there is nothing to judge it by.
+        with contextlib.suppress(ValueError):
+            seen = [reduced(way, x.shape[1], seed, x[a], y[a], x[b])[1] for a, b in cuts]
+            if all(part[0].shape[1] for part in seen):
+                views[way] = seen
+
+    def judged(model: Any, way: str) -> float:
+        scores = [
+            r2_score(y[b], clone(model).fit(seen, y[a]).predict(unseen))
+            for (a, b), (seen, unseen) in zip(cuts, views[way], strict=True)
+        ]
+        return float(np.mean(scores))
+
+    served: set[str] = set()
+    best: tuple[float, str, dict[str, Any]] = (-np.inf, "", {})
+    for name, (model, grid) in candidates(seed).items():
+        usual, *others = ParameterGrid(grid)
+        ways = [way for way in views if name in CHEAP or way in {"all", *served}]
+        by_way = {way: judged(clone(model).set_params(**usual), way) for way in ways}
+        way = max(by_way, key=lambda w: by_way[w])
+        served.add(way)
+        tried = [(by_way[way], usual)]
+        tried += [(judged(clone(model).set_params(**other), way), other) for other in others]
+        score, settings = max(tried, key=lambda one: one[0])
+        if score > best[0]:
+            best = (score, name, {"features": way} | settings)
+    return best[1], best[2]

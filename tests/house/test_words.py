@@ -99,6 +99,7 @@ def test_methods_and_defaults_are_the_same_in_config_pipeline_and_code():
         "data_sha256",
         "encoder_sha256",
         "model_sha256",
+        "tagger_sha256",
         "code",
         "champion",
     }

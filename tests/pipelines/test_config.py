@@ -1,6 +1,6 @@
 import pytest
 from assay.components.core.errors import BadInput
-from assay.pipelines.config import load_config
+from assay.pipelines.config import RunConfig, load_config
 
 
 @pytest.fixture
@@ -79,3 +79,10 @@ def test_the_hash_of_a_run_is_a_function_of_config_data_and_code(file):
         config.run_hash("d", "e"),
     ]
     assert len({config.run_hash("d", "c"), *other}) == 4
+
+
+def test_traits_are_computed_where_a_surrogate_is_told_them():
+    everything = ["category", "tags", "behaviour"]
+    assert RunConfig(measured=0.3).pipeline_arguments()["traits"] == everything
+    assert RunConfig(measured=0.3, traits=[]).pipeline_arguments()["traits"] == []
+    assert RunConfig(traits=["tags"]).pipeline_arguments()["traits"] == ["tags"]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from assay.components.score.methods import METHODS
-from assay.components.score.score import compute
+from assay.components.score.score import compute, guessed
 from scipy.stats import spearmanr
 
 
@@ -43,3 +43,19 @@ def test_all_rows_are_measured_unless_asked_otherwise(known, monkeypatch):
     assert np.array_equal(compute(known, ["influence"])[0]["influence"], noise)
     with pytest.raises(ValueError, match="measure all rows"):
         compute(known, ["influence"], measured=0.5)
+
+
+@pytest.mark.parametrize("name", ["margin", "knn_shapley"])
+def test_a_surrogate_can_tell_any_method_and_hears_of_the_traits(planted, name):
+    """A trait that is the score itself is what it goes by."""
+    inputs, _ = planted
+    values = np.arange(len(inputs.samples), dtype=float)[::-1]
+    words = ["likeness"] * 8
+    inputs = dataclasses.replace(
+        inputs, words=words, traits=(values / 100)[:, None], trait_words=["the answer"], facts={}, kept={}
+    )
+    some = np.arange(0, len(values), 3)
+    found = guessed(inputs, name, some, values[some])
+    assert spearmanr(found, values).statistic > 0.95
+    assert next(iter(inputs.facts[name]["surrogate"]["importances"])) == "the answer"
+    assert inputs.only(some).traits.shape == (len(some), 1)

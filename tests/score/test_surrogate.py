@@ -48,4 +48,4 @@ def test_columns_of_one_name_are_one_feature_and_the_seed_decides():
     one, two = (surrogate(features, words, measured, values, seed=5) for _ in range(2))
     assert list(one.importances) == ["the title", "the query"]
     assert np.array_equal(one.values, two.values)
-    assert set(one.facts()) == {"model", "settings", "r2", "spearman", "importances"}
+    assert set(one.facts()) == {"model", "settings", "kept", "r2", "spearman", "importances"}

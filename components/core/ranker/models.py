@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from assay.components.core.checkpoints import DESCRIPTION
 from assay.components.core.ranker.batches import TOKEN_BUDGET, Batch, Pairs, bucketed
-from assay.components.core.ranker.encoder import mean_pool
+from assay.components.core.ranker.encoder import mean_pool, write_modules
 from assay.components.core.ranker.first_token import read_first_token_only
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -184,15 +184,7 @@ class BiEncoder(Ranker):
     def _save_network(self, folder: Path) -> None:
         self.network.encoder.save_pretrained(folder)
         save_file(self.network.head.state_dict(), folder / SCALED_COSINE)
-        width = self.network.encoder.config.hidden_size
-        modules = [
-            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-        ]
-        pooling = {"word_embedding_dimension": width, "pooling_mode_mean_tokens": True}
-        (folder / "1_Pooling").mkdir(exist_ok=True)
-        (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling) + "\n")
-        (folder / "modules.json").write_text(json.dumps(modules) + "\n")
+        write_modules(folder, self.network.encoder.config.hidden_size, "mean", normalised=False)
 
 
 class _OneLogit(nn.Module):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import numpy as np
 import pandas as pd
 from assay.components.core.errors import BadInput
-from assay.components.ingest.columns import as_text, text_of
+from assay.components.ingest.attributes import extras
+from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
 
 
@@ -31,7 +30,7 @@ def read_pairs(
 
     Returns:
         (judgments, max_grade): columns context, item, item_id, group_id, segment, grade, split (None where
-        the file does not say).
+        the file does not say), and what `extras` finds.
 
     Raises:
         BadInput: Grades that cannot be used; a split of another name.
@@ -71,6 +70,7 @@ def read_pairs(
             "grade": grade,
             "split": splits(frame, split_column),
         }
+        | extras(frame, columns)
     )
     return judgments.reset_index(drop=True), top
 
@@ -110,28 +110,3 @@ def splits(frame: pd.DataFrame, column: str | None) -> pd.Series:
             f"known: {', '.join(_SPLIT_NAMES)}"
         )
     return names.map(_SPLIT_NAMES)
-
-
-_TRUTH = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, True: 1.0, False: 0.0}
-
-
-def numbers(series: pd.Series) -> pd.Series:
-    """Values as float64; true and false are 1 and 0, what is no number is NaN.
-
-    Raises:
-        BadInput: The column holds times.
-    """
-    if series.dtype.kind in "mM":
-        raise BadInput(f"column {str(series.name)!r}: holds times, not numbers")
-    if series.dtype == object or series.dtype.kind not in "biuf":
-        series = series.astype(object).map(
-            lambda value: _TRUTH.get(value, value) if _hashable(value) else None
-        )
-    try:
-        return pd.to_numeric(series, errors="coerce").astype("float64")
-    except (OverflowError, TypeError, ValueError) as error:
-        raise BadInput(f"column {str(series.name)!r}: not numbers: {error}") from error
-
-
-def _hashable(value: object) -> bool:
-    return isinstance(value, str | int | float | bool | Decimal | np.generic)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from assay.components.core.errors import BadInput
-from assay.components.ingest.columns import as_text, text_of
+from assay.components.ingest.attributes import extras
+from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.pairs import numbers, splits
+from assay.components.ingest.readers.pairs import splits
 
 _LAST = 32767
 """Largest position that the sample table holds."""
@@ -31,7 +32,8 @@ def read_search_events(
 
     Returns:
         Columns context, item, item_id, group_id, segment, click (0.0 or 1.0), position (float, NaN where
-        missing or no rank), timestamp (UTC, NaT where missing), split (None where the file does not say).
+        missing or no rank), timestamp (UTC, NaT where missing), split (None where the file does not say),
+        and what `extras` finds.
 
     Raises:
         BadInput: A click is not 0 or 1; a split of another name.
@@ -74,6 +76,7 @@ def read_search_events(
             "timestamp": times(frame[columns["timestamp"][0]] if "timestamp" in columns else nothing),
             "split": splits(frame, split_column),
         }
+        | extras(frame, columns)
     ).reset_index(drop=True)
 
 
