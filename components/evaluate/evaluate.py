@@ -241,6 +241,7 @@ def evaluate(
         "verdict": verdict(comparisons["challenger-control"]),
         "noise": noise_found(pd.read_parquet(Path(inputs.truth) / "truth.parquet"), scores, facts["noise"]),
         "noise_estimate": scored["methods"].get("label_quality", {}).get("noise"),
+        "noise_by_grade": scored["methods"].get("label_quality", {}).get("grades"),
         "looks_wrong": scored["looks_wrong"],
         "cost": costs(inputs),
         "gate": judged,

@@ -13,6 +13,7 @@ from assay.components.core.manifest import read_manifest
 from assay.components.core.progress import steps
 from assay.components.core.ranker import Pairs, Ranker, open_ranker
 from assay.components.core.samples import hash_unit, read_samples, relevance
+from assay.components.score.grades import Grades, grades_of
 
 
 @dataclass
@@ -99,6 +100,12 @@ class Inputs:
     def target_relevant(self) -> np.ndarray:
         """(t,) bool."""
         return relevance(self.target) >= self.relevant_at
+
+    @cached_property
+    def grades(self) -> Grades:
+        """Labels of rows and target as classes."""
+        given = (frame["label"].to_numpy(dtype=np.float64) for frame in (self.samples, self.target))
+        return grades_of(relevance(self.samples), relevance(self.target), *given, self.relevant_at)
 
     @cached_property
     def scorer(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from assay.components.core.progress import say
 from assay.components.score.combine import WEIGHTS, combine, decide
 from assay.components.score.explain import explain
 from assay.components.score.inputs import Inputs, read_inputs
+from assay.components.score.label_noise import second_opinion
 from assay.components.score.methods import METHODS
 from assay.components.score.noise_rates import noise_by
 from assay.components.score.surrogate import surrogate
@@ -77,7 +78,7 @@ def score(
         vectors_folder: What `embed` wrote.
         warm_up_folders: {name: model folder of `finetune`}; each row is scored by one that did not see it.
         scores_folder: Gets `scores.parquet`: sample_id, group_id, item_id, importance, a column a method,
-            noise, decision, reason, explanation, scored_by.
+            noise, decision, reason, suggested_label, explanation, scored_by.
         methods: Names of `METHODS`.
         weights: Of importance; `WEIGHTS` if None.
         seed: Of random draws.
@@ -92,9 +93,10 @@ def score(
     strata = inputs.samples[["task", "label"]].assign(scorer=inputs.scorer)
     weights = weights or WEIGHTS
     combined = combine(scores, weights, strata)
-    decisions = decide(inputs.relevant, combined)
+    second = second_opinion(inputs) if "label_quality" in scores else None
+    decisions = decide(inputs.relevant, inputs.labels, combined, second)
     wrong = (decisions["decision"] != "keep").to_numpy()
-    decisions["explanation"] = explain(inputs, combined, wrong)
+    decisions["explanation"] = explain(inputs, combined, wrong, decisions["suggested_label"].to_numpy())
     table = pd.concat(
         [
             inputs.samples[["sample_id", "group_id", "item_id"]],
