@@ -243,6 +243,8 @@ def evaluate(
         "noise_estimate": scored["methods"].get("label_quality", {}).get("noise"),
         "noise_by_grade": scored["methods"].get("label_quality", {}).get("grades"),
         "looks_wrong": scored["looks_wrong"],
+        "weights": scored["weights"],
+        "weights_learned": scored["weights_learned"],
         "cost": costs(inputs),
         "gate": judged,
         "slices": by_slice,

@@ -13,6 +13,7 @@ from assay.components.score.label_noise import second_opinion
 from assay.components.score.methods import METHODS
 from assay.components.score.noise_rates import noise_by
 from assay.components.score.surrogate import surrogate
+from assay.components.score.weighing import learn_weights
 
 
 def compute(
@@ -70,6 +71,7 @@ def score(
     weights: dict[str, float] | None = None,
     seed: int = 0,
     measured: float = 1.0,
+    learn: bool = False,
 ) -> dict:
     """Score every training row and publish `scores.parquet`, in `sample_id` order.
 
@@ -83,6 +85,7 @@ def score(
         weights: Of importance; `WEIGHTS` if None.
         seed: Of random draws.
         measured: As `compute` takes it.
+        learn: Learn the weights on the target instead.
 
     Returns:
         Rows scored and rows by decision.
@@ -91,7 +94,8 @@ def score(
     inputs = read_inputs(samples_folder, vectors_folder, warm_up_folders, facts["relevant_at"], seed)
     scores, seconds = compute(inputs, methods, measured)
     strata = inputs.samples[["task", "label"]].assign(scorer=inputs.scorer)
-    weights = weights or WEIGHTS
+    learned = learn_weights(inputs, methods) if learn else None
+    weights = learned.weights if learned else weights or WEIGHTS
     combined = combine(scores, weights, strata)
     second = second_opinion(inputs) if "label_quality" in scores else None
     decisions = decide(inputs.relevant, inputs.labels, combined, second)
@@ -112,6 +116,7 @@ def score(
         "rows": len(table),
         "decisions": counts,
         "weights": weights,
+        "weights_learned": learned.facts if learned else None,
         "method_seconds": seconds,
         "looks_wrong": {by: noise_by(inputs.samples[by], wrong) for by in ("segment", "source")},
         "warm_up_seconds": sum(read_manifest(folder)["seconds"] for folder in warm_up_folders.values()),
