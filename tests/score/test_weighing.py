@@ -35,10 +35,12 @@ def knows(share):
 def methods(monkeypatch):
     """A good method, one that is good on some rows, and one that is chance."""
     for name, share in (("margin", 0.9), ("loss", 0.3), ("el2n", 0.0)):
-        method = dataclasses.replace(
-            METHODS[name], compute=knows(share), by_ranker=False, higher_is_better=True
+        high = METHODS[name].higher_is_better
+        known = knows(share)
+        compute = known if high else lambda inputs, known=known: -known(inputs)
+        monkeypatch.setitem(
+            METHODS, name, dataclasses.replace(METHODS[name], compute=compute, by_ranker=False)
         )
-        monkeypatch.setitem(METHODS, name, method)
     return ["el2n", "loss", "margin"]
 
 
@@ -50,6 +52,7 @@ def test_the_good_method_gets_the_most_and_chance_nearly_nothing(planted, method
     found = learn_weights(inputs, methods)
     assert found.weights["margin"] > 0.6
     assert found.weights["el2n"] < 0.1
+    assert min(found.weights.values()) >= 0
     assert sum(found.weights.values()) == pytest.approx(1)
     assert found.facts["auroc"] > found.facts["auroc_default"] + 0.1
 
