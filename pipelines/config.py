@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 DEFAULT_METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2n", "margin", "loss")
 """Scores that are computed unless others are named."""
 ON_REQUEST = (
+    "learnability",
     "influence_ekfac",
     "segment_influence",
     "grad_dot",
@@ -28,6 +29,8 @@ ON_REQUEST = (
     "random",
 )
 """The others: dearer, or of use for a question of their own."""
+TUNED = ("learnability",)
+"""Methods that ask a ranker trained on the target."""
 WEIGHTED = ("label_quality", "target_agreement", "knn_shapley", "el2n", "influence")
 """Methods that count in importance unless weights are given."""
 TRAITS = ("category", "tags", "behaviour")
@@ -110,7 +113,9 @@ class RunConfig(BaseModel):
         description="share of the rows on which rankers' methods are measured; a surrogate gives the rest",
     )
     methods: list[str] = Field(list(DEFAULT_METHODS), description="scores to compute")
-    weights: dict[str, float] = Field({}, description="weight of each method in importance; default if empty")
+    weights: dict[str, float] | Literal["learned"] = Field(
+        {}, description="weight of each method in importance, or learned: on the target; default if empty"
+    )
     gates: Gates = Field(Gates(), description="bounds of the gate")
     name: str = Field("", description="registered model; assay-<task> if not given")
     seed: int = Field(
@@ -131,7 +136,9 @@ class RunConfig(BaseModel):
 
     @field_validator("weights")
     @classmethod
-    def _weights(cls, value: dict[str, float]) -> dict[str, float]:
+    def _weights(cls, value: dict[str, float] | str) -> dict[str, float] | str:
+        if isinstance(value, str):
+            return value
         if any(weight < 0 for weight in value.values()) or (value and not any(value.values())):
             raise ValueError("weights are 0 or more, at least one of them above 0")
         return value
@@ -158,6 +165,11 @@ class RunConfig(BaseModel):
         return list(TRAITS if self.measured < 1 else ()) if self.traits is None else list(self.traits)
 
     @property
+    def given_weights(self) -> dict[str, float]:
+        """Weights by method; none where they are the default or learned."""
+        return self.weights if isinstance(self.weights, dict) else {}
+
+    @property
     def arms(self) -> list[str]:
         """Rankers to train, the challenger first."""
         return ["challenger", *(["control"] if self.control else []), *(["full"] if self.with_full else [])]
@@ -177,9 +189,11 @@ class RunConfig(BaseModel):
             "gates": {k: float(v) for k, v in self.gates.model_dump().items()},
             "name": self.registered_name,
             "warm_up_share": str(self.warm_up_share),
+            "warm_ups": ["a", "b", *(["target"] if set(self.methods) & set(TUNED) else [])],
             "measured": str(self.measured),
             "traits": self.computed_traits,
-            "weights": {k: float(v) for k, v in self.weights.items()},
+            "weights": {k: float(v) for k, v in self.given_weights.items()},
+            "learn_weights": self.weights == "learned",
         }
 
 
@@ -217,14 +231,18 @@ def load_config(file: Path | None, overrides: dict[str, Any], settings: Sequence
         )
         raise BadInput(problems) from error
     known = (*DEFAULT_METHODS, *ON_REQUEST)
-    unknown = sorted((set(config.methods) | set(config.weights)) - set(known))
+    unknown = sorted((set(config.methods) | set(config.given_weights)) - set(known))
     if unknown:
         raise BadInput(f"unknown methods {', '.join(unknown)}; known: {', '.join(known)}")
     uncomputed = sorted(
-        name for name, weight in config.weights.items() if weight and name not in config.methods
+        name for name, weight in config.given_weights.items() if weight and name not in config.methods
     )
     if uncomputed:
         raise BadInput(f"weights of {', '.join(uncomputed)}: not among the methods to compute")
+    if config.weights == "learned" and not set(config.methods) - set(TUNED):
+        raise BadInput(
+            f"weights learned: {', '.join(TUNED)} cannot be judged on the target; compute other methods too"
+        )
     if not config.weights and not set(config.methods) & set(WEIGHTED):
         raise BadInput(
             f"methods: none of them has a weight; compute one of {', '.join(WEIGHTED)}, or give weights"

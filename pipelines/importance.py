@@ -55,8 +55,10 @@ def importance(
         "loss",
     ],
     weights: dict[str, float] = {},  # noqa: B006
+    learn_weights: bool = False,
     measured: str = "1.0",
     warm_up_share: str = "0.1",
+    warm_ups: list[str] = ["a", "b"],  # noqa: B006
     budget: str = "0.3",
     arms: list[str] = ["challenger", "control"],  # noqa: B006
     encoder: str = "minilm",
@@ -96,8 +98,10 @@ def importance(
         drop_unlabelled: Drop rows without a usable grade.
         methods: Scores to compute.
         weights: {method: weight} of importance; empty is the default.
+        learn_weights: Learn them on the target instead.
         measured: Share of the rows on which methods that need a ranker are measured; the rest by a surrogate.
         warm_up_share: Share of the training rows that each warm-up ranker sees.
+        warm_ups: Rankers that scores come from: of the shares a and b; of the target where a method asks.
         budget: A fraction in (0, 1] or a count.
         arms: Rankers to train, the challenger first.
         encoder: Encoder of `embed`, and what the warm-ups start from.
@@ -146,7 +150,7 @@ def importance(
     )
     vectors = embedded.outputs["vectors"]
 
-    shares = select(samples=samples, arms=["a", "b"], budget=warm_up_share, method="random", seed=seed)
+    shares = select(samples=samples, arms=warm_ups, budget=warm_up_share, method="random", seed=seed)
     shares.set_display_name("shares")
     training = {
         "samples": samples,
@@ -158,20 +162,20 @@ def importance(
         "seed": seed,
     }
     # From the encoder, even where the arms start from a champion: it may have trained on these very rows.
-    warm_ups = {}
-    for share in ("a", "b"):
-        warm_up = finetune(
+    with dsl.ParallelFor(warm_ups, parallelism=1) as share:
+        warmed = finetune(
             arm=share, selection=shares.output, base=encoder, base_sha256=encoder_sha256, **training
         )
-        warm_ups[f"warm_up_{share}"] = warm_up.output
     scored = score(
         samples=samples,
         vectors=vectors,
+        warm_ups=dsl.Collected(warmed.outputs["model"]),
+        names=warm_ups,
         methods=methods,
         weights=weights,
+        learn_weights=learn_weights,
         measured=measured,
         seed=seed,
-        **warm_ups,
     )
     selected = select(samples=samples, scores=scored.output, arms=arms, budget=budget, seed=seed)
 

@@ -71,7 +71,7 @@ def write_report(
 
 def _records(rows: pd.DataFrame) -> list[dict]:
     shown = rows.head(ROWS)[
-        ["context", "item", "label", "importance", "noise", "decision", "explanation"]
+        ["context", "item", "label", "suggested_label", "importance", "noise", "decision", "explanation"]
     ].copy()
     for column in ("context", "item"):
         shown[column] = shown[column].str.slice(0, 200)

@@ -26,6 +26,8 @@ from transformers.utils import logging as transformers_logging
 
 WORK = "ASSAY_WORK"
 """Folder for checkpoints of training under way; a killed run goes on from there."""
+TARGET = "target"
+"""The arm that trains on the target, and on nothing else; no other arm may hold a row of it."""
 PROBE = 256
 """Validation rows on which the reloaded model must give the same scores."""
 
@@ -82,18 +84,20 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         The manifest's figures: train_rows, train_steps, history.
 
     Raises:
-        ValueError: The arm has no rows.
+        ValueError: The arm has no rows, or rows of another split than its own: `train`, and `target` of arm
+            `target`.
         RuntimeError: The reloaded ranker does not give identical scores.
     """
     selection = pd.read_parquet(Path(selection_folder) / "selection.parquet", columns=["sample_id", "arm"])
     chosen = selection.loc[selection["arm"] == config.arm, "sample_id"]
     if chosen.empty:
         raise ValueError(f"arm {config.arm!r} has no rows; the selection has {sorted(set(selection['arm']))}")
-    samples = read_samples(samples_folder, ["train", "validation"])
-    train = samples[samples["sample_id"].isin(set(chosen)) & (samples["split"] == "train")]
+    split = TARGET if config.arm == TARGET else "train"
+    samples = read_samples(samples_folder, [split, "validation"])
+    train = samples[samples["sample_id"].isin(set(chosen)) & (samples["split"] == split)]
     validation = samples[samples["split"] == "validation"]
     if len(train) != len(chosen):
-        raise ValueError(f"arm {config.arm!r}: {len(chosen) - len(train)} of its rows are not training rows")
+        raise ValueError(f"arm {config.arm!r}: {len(chosen) - len(train)} of its rows are no rows of {split}")
     checkpoint = resolve(config.model)
     facts = read_manifest(samples_folder)
     work = _work_folder(config, train, facts["sha256"], sha256_of(checkpoint))

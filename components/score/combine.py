@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from assay.components.score.label_noise import SecondOpinion
 from assay.components.score.methods import METHODS
 from cleanlab.filter import find_label_issues
 from scipy.stats import rankdata
@@ -62,22 +63,40 @@ def combine(scores: pd.DataFrame, weights: dict[str, float], strata: pd.DataFram
     return out
 
 
-def decide(relevant: np.ndarray, combined: pd.DataFrame) -> pd.DataFrame:
-    """Decision and reason code of each row, by confident learning on the combined probabilities.
+def decide(
+    relevant: np.ndarray, labels: np.ndarray, combined: pd.DataFrame, second: SecondOpinion | None = None
+) -> pd.DataFrame:
+    """Decision and reason code of each row, and what its label should perhaps be.
+
+    Of two labels, an issue is what confident learning calls one; of more, a label that is more likely wrong
+    than right, `label_quality` having weighed there what is taken for what.
 
     Args:
         relevant: (n,) bool, as labelled.
+        labels: (n,) in [0, 1], as given.
         combined: Columns of `combine`.
+        second: The likeliest other label of each row; if None, the median label of the other side.
 
     Returns:
-        Columns decision (keep, drop, relabel) and reason (a code).
+        Columns decision (keep, drop, relabel), reason (a code) and suggested_label (null where kept).
     """
     noise = combined["noise"].to_numpy()
-    issue = _label_issues(relevant, noise)
-    relabel = issue & (noise >= RELABEL)
+    if second is None:
+        second = SecondOpinion(_other_side(relevant, labels), noise, False)
+    issue = noise > 0.5 if second.graded else _label_issues(relevant, noise)
+    relabel = issue & (second.probability >= RELABEL)
     decision = np.where(relabel, "relabel", np.where(issue, "drop", "keep"))
     reason = np.where(relabel, "relabel_candidate", np.where(issue, "likely_mislabelled", "label_plausible"))
-    return pd.DataFrame({"decision": decision, "reason": reason}, index=combined.index)
+    suggested = np.where(issue, second.label, np.nan)
+    return pd.DataFrame(
+        {"decision": decision, "reason": reason, "suggested_label": suggested}, index=combined.index
+    )
+
+
+def _other_side(relevant: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    if relevant.all() or not relevant.any():
+        return np.full(len(labels), np.nan)
+    return np.where(relevant, np.median(labels[~relevant]), np.median(labels[relevant]))
 
 
 def _label_issues(relevant: np.ndarray, noise: np.ndarray) -> np.ndarray:

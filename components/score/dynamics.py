@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from assay.components.score.inputs import Inputs
+from assay.components.core.progress import steps
+from assay.components.score.inputs import Inputs, rows_of
 from scipy.special import expit
 
 
 def loss(inputs: Inputs) -> np.ndarray:
     """Binary cross-entropy to the label. (n,) >= 0; low is easy."""
-    f, y = inputs.logits, inputs.labels
-    return np.logaddexp(0, f) - y * f
+    return cross_entropy(inputs.logits, inputs.labels)
 
 
 def el2n(inputs: Inputs) -> np.ndarray:
@@ -27,3 +27,30 @@ def margin(inputs: Inputs) -> np.ndarray:
     One checkpoint of AUM: Pleiss et al. 2020, "Identifying Mislabeled Data using the Area Under the Margin".
     """
     return (2 * inputs.labels - 1) * inputs.logits
+
+
+def learnability(inputs: Inputs) -> np.ndarray:
+    """Reducible holdout loss: the warm-up's loss minus that of a ranker trained on the target. (n,).
+
+    High for rows that the target teaches and the warm-up does not know yet; low for those that neither can
+    learn, wrong labels above all, and for those that are learnt already. Mindermann et al. 2022, "Prioritized
+    Training on Points that are Learnable, Worth Learning, and Not Yet Learnt" (RHO-LOSS).
+
+    Raises:
+        ValueError: There is no ranker that was trained on the target.
+    """
+    if inputs.tuned is None:
+        raise ValueError(
+            "learnability needs a ranker trained on the target, and there is none: hand `score` the warm-up "
+            "`target` too, or leave learnability out of the methods"
+        )
+    ranker = inputs.tuned.open()
+    logits = ranker.score(
+        rows_of(ranker, inputs.samples), progress=lambda b: steps(b, "score, tuned on the target", "batch")
+    )
+    return loss(inputs) - cross_entropy(logits.astype(np.float64), inputs.labels)
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Of (n,) logits to (n,) labels in [0, 1]."""
+    return np.logaddexp(0, logits) - labels * logits

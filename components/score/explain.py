@@ -14,13 +14,16 @@ SHOWN = 60
 """Characters of a witness."""
 
 
-def explain(inputs: Inputs, combined: pd.DataFrame, wrong: np.ndarray) -> list[str]:
+def explain(
+    inputs: Inputs, combined: pd.DataFrame, wrong: np.ndarray, suggested: np.ndarray | None = None
+) -> list[str]:
     """Why each row was judged as it was.
 
     Args:
         inputs: All of it.
         combined: Columns of `combine`.
         wrong: (n,) bool, whether the label looks wrong.
+        suggested: (n,) what it should perhaps be, NaN where nothing is suggested.
 
     Returns:
         n lines. Witnesses are the target rows most like the row: of one that looks wrong, those of the other
@@ -30,13 +33,16 @@ def explain(inputs: Inputs, combined: pd.DataFrame, wrong: np.ndarray) -> list[s
     names = ranks.columns.str.removeprefix("rank_").to_numpy()
     weakest = names[ranks.to_numpy().argmin(axis=1)]
     strongest = names[ranks.to_numpy().argmax(axis=1)]
+    suggested = np.full(len(wrong), np.nan) if suggested is None else suggested
     side = np.where(wrong, ~inputs.relevant, inputs.relevant)
     told = [_told(row.context, row.item) for row in inputs.target.itertuples()]
     lines = []
     for i, seen in enumerate(witnesses(inputs, side)):
         if wrong[i]:
+            rather = "" if np.isnan(suggested[i]) else f", rather {suggested[i]:.2g}"
             line = (
-                f"label looks wrong (probability {combined['noise'].iat[i]:.2f}): {METHODS[weakest[i]].words}"
+                f"label looks wrong (probability {combined['noise'].iat[i]:.2f}{rather}): "
+                f"{METHODS[weakest[i]].words}"
             )
         else:
             importance = combined["importance"].iat[i]

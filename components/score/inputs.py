@@ -13,6 +13,10 @@ from assay.components.core.manifest import read_manifest
 from assay.components.core.progress import steps
 from assay.components.core.ranker import Pairs, Ranker, open_ranker
 from assay.components.core.samples import hash_unit, read_samples, relevance
+from assay.components.score.grades import Grades, grades_of
+
+TUNED = "target"
+"""Among the warm-ups, the one that was trained on the target instead of on a share of the rows."""
 
 
 @dataclass
@@ -20,7 +24,7 @@ class WarmUp:
     """A ranker that was trained on a random share of the rows.
 
     Attributes:
-        name: `a` or `b`.
+        name: `a`, `b`, or `target`.
         seen: sample_id of the rows it trained on.
         open: Opens the ranker, its adapter merged.
         open_adapter: Opens it with its adapter apart, if it was trained with one.
@@ -69,6 +73,7 @@ class Inputs:
         warm_ups: Rankers, of which one scores each row it did not see.
         relevant_at: Grade from which a row is relevant.
         seed: Of random draws.
+        tuned: Ranker that was trained on the target, for `learnability` alone.
         words: k names of the features, in words; columns of one name count as one.
         traits: (n, m) float32, what the surrogate is told beside the features.
         trait_words: m names of them.
@@ -83,6 +88,7 @@ class Inputs:
     warm_ups: list[WarmUp]
     relevant_at: float
     seed: int
+    tuned: WarmUp | None = None
     words: list[str] = field(default_factory=list)
     traits: np.ndarray | None = None
     trait_words: list[str] = field(default_factory=list)
@@ -103,6 +109,15 @@ class Inputs:
     def target_relevant(self) -> np.ndarray:
         """(t,) bool."""
         return relevance(self.target) >= self.relevant_at
+
+    @property
+    def grades(self) -> Grades:
+        """Labels of rows and target as classes."""
+        if "grades" not in self.kept:
+            given = (frame["label"].to_numpy(dtype=np.float64) for frame in (self.samples, self.target))
+            values = (relevance(self.samples), relevance(self.target))
+            self.kept["grades"] = grades_of(*values, *given, self.relevant_at)
+        return self.kept["grades"]
 
     @cached_property
     def scorer(self) -> np.ndarray:
@@ -188,23 +203,25 @@ def read_inputs(
     features = np.load(Path(vectors_folder) / "features.npy", mmap_mode="r")
     about = read_manifest(vectors_folder)
     train, target = (np.flatnonzero((samples["split"] == s).to_numpy()) for s in ("train", "target"))
-    warm_ups = [
-        WarmUp(
+    rankers = {
+        name: WarmUp(
             name,
             frozenset(pd.read_parquet(Path(folder) / "rows.parquet")["sample_id"]),
             partial(open_ranker, Path(folder) / "ranker"),
             adapter_of(Path(folder)),
         )
         for name, folder in warm_up_folders.items()
-    ]
+    }
+    tuned = rankers.pop(TUNED, None)
     return Inputs(
         samples.iloc[train].reset_index(drop=True),
         samples.iloc[target].reset_index(drop=True),
         np.asarray(features[train]),
         np.asarray(features[target]),
-        warm_ups,
+        list(rankers.values()),
         relevant_at,
         seed,
+        tuned,
         about["feature_words"],
         np.load(Path(vectors_folder) / "traits.npy")[train],
         about["trait_words"],

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from assay.components.score.grades import Grades
 from assay.components.score.inputs import Inputs
-from assay.components.score.noise_rates import noise_rates
+from assay.components.score.noise_rates import noise_joint, noise_matrix, noise_rates
+from cleanlab.count import estimate_joint
 from cleanlab.rank import get_label_quality_scores
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
@@ -20,6 +22,10 @@ KERNEL_ROWS = 8_000
 """Rows at most that the kernel classifier is fitted on: its cost grows with their square."""
 FLOOR = 0.01
 """No classifier is surer than this: a probability of 0 would outvote all others."""
+ANY_CONFUSION = 0.05
+"""Share of a grade's labels that may be anything, whatever the target shows: a few rows rule nothing out."""
+SOLVING = 30
+"""Steps in which a row's labels are solved for its truth."""
 
 Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 """(features, relevant) -> features -> a number a row, high for relevant."""
@@ -76,6 +82,21 @@ class Opinion:
     strength: float | None
 
 
+@dataclass(frozen=True)
+class Graded:
+    """The same for each class.
+
+    Attributes:
+        rows: (n, K) probability of each class, of each training row.
+        others: (t, K).
+        strength: As above, of relevant against not.
+    """
+
+    rows: np.ndarray
+    others: np.ndarray
+    strength: float | None
+
+
 def out_of_fold(
     features: np.ndarray, relevant: np.ndarray, draws: np.ndarray, others: np.ndarray, seed: int = 0
 ) -> Opinion:
@@ -90,7 +111,7 @@ def out_of_fold(
         relevant: (n,) bool, as labelled.
         draws: (n,) numbers that put rows into folds, each class alike; a function of the row's id, so that
             order does not matter.
-        others: (t, k) features of further rows; the folds' classifiers give their mean.
+        others: (t, k) features of further rows; the folds' classifiers take turns at them.
         seed: Of the trees, and of the kernel's rows where there are many.
     """
     share = float(np.clip(np.mean(relevant), FLOOR, 1 - FLOOR))
@@ -107,7 +128,8 @@ def out_of_fold(
             give = fit(features[inside], relevant[inside])
             mine[outside] = give(features[outside])
             theirs.append(give(others) if len(others) else np.empty(0))
-        return mine, np.mean(theirs, axis=0)
+        # One classifier each, as of the rows: a mean of several would be right more often than they are.
+        return mine, np.array(theirs)[np.arange(len(others)) % len(theirs), np.arange(len(others))]
 
     tried = {strength: held_out(linear(strength)) for strength in STRENGTHS}
     best = min(tried, key=lambda strength: _log_loss(_sure(tried[strength][0], share), relevant))
@@ -127,6 +149,64 @@ def out_of_fold(
     )
 
 
+@dataclass(frozen=True)
+class SecondOpinion:
+    """What a row would be labelled, were its label wrong.
+
+    Attributes:
+        label: (n,) in [0, 1], another than the row's own.
+        probability: (n,) of that label.
+        graded: Whether there are more than two labels.
+    """
+
+    label: np.ndarray
+    probability: np.ndarray
+    graded: bool
+
+
+def nested(
+    features: np.ndarray, grades: Grades, draws: np.ndarray, others: np.ndarray, seed: int = 0
+) -> Graded:
+    """Probability of every class, by one question after the other: relevant or not, then which half.
+
+    Nested dichotomies: Frank and Kramer 2004, "Ensembles of Nested Dichotomies for Multi-class Problems". The
+    classes are in order, so each question has a bound for an answer; the first is the bound of relevance, so
+    that with two classes there is no other, and with more, grades say nothing else of relevance than two
+    classes would. A question is learnt from the rows of its own classes; each level together costs about as
+    much as the first, and there are log2(K).
+
+    Args:
+        features: (n, k).
+        grades: Classes as labelled.
+        draws: As `out_of_fold` takes them.
+        others: (t, k).
+        seed: As `out_of_fold` takes it.
+    """
+    n, count = len(features), len(grades.labels)
+    everything = np.vstack([features, others])
+    probability = np.ones((len(everything), count))
+    first = grades.first_relevant if 0 < grades.first_relevant < count else (count + 1) // 2
+    strength, asked = None, [(0, count, first)]
+    while asked:
+        low, high, bound = asked.pop()
+        if high - low < 2:
+            continue
+        inside = (grades.rows >= low) & (grades.rows < high)
+        upper = np.full(len(everything), 0.5)
+        if inside.any():
+            # Rows of other classes are nobody's training rows here.
+            outside = np.r_[~inside, np.ones(len(others), dtype=bool)]
+            found = out_of_fold(
+                features[inside], grades.rows[inside] >= bound, draws[inside], everything[outside], seed
+            )
+            upper[np.flatnonzero(inside)], upper[outside] = found.rows, found.others
+            strength = found.strength if (low, high) == (0, count) else strength
+        probability[:, low:bound] *= 1 - upper[:, None]
+        probability[:, bound:high] *= upper[:, None]
+        asked += [(low, bound, (low + bound + 1) // 2), (bound, high, (bound + high + 1) // 2)]
+    return Graded(probability[:n], probability[n:], strength)
+
+
 def folds_of(relevant: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """(n,) number of each row's fold: rows of a class, in the order of their draws, dealt out in turn."""
     folds = np.empty(len(relevant), dtype=np.int64)
@@ -136,28 +216,87 @@ def folds_of(relevant: np.ndarray, draws: np.ndarray) -> np.ndarray:
     return folds
 
 
-def opinion(inputs: Inputs) -> Opinion:
+def opinion(inputs: Inputs) -> Graded:
     """Of all rows and of the target, computed once."""
     if "opinion" not in inputs.kept:
-        inputs.kept["opinion"] = out_of_fold(
-            inputs.features, inputs.relevant, inputs.random(), inputs.target_features, inputs.seed
+        inputs.kept["opinion"] = nested(
+            inputs.features, inputs.grades, inputs.random(), inputs.target_features, inputs.seed
         )
     return inputs.kept["opinion"]
 
 
+def truth_of(inputs: Inputs) -> np.ndarray:
+    """Probability of each class being the truth of each row. (n, K).
+
+    Of two classes, what classifiers say that did not see the label. Of more, the label as given counts as
+    well: which grades are taken for which is known from the target (`noise_matrix`; where a grade is missing
+    there, from cleanlab's confident joint), so that what classifiers say of the label can be solved for the
+    truth, and Bayes' rule puts both together. Grades next to each other look alike; their classifiers' doubt
+    alone would call most rows wrong.
+    """
+    found, grades = opinion(inputs), inputs.grades
+    if len(grades.labels) == 2:
+        return found.rows
+    joint = noise_joint(grades, found.rows, found.others)
+    if joint is None:
+        joint = estimate_joint(grades.rows, found.rows).T
+    return posterior(found.rows, grades.rows, joint)
+
+
+def posterior(probability: np.ndarray, given: np.ndarray, joint: np.ndarray) -> np.ndarray:
+    """P(truth | features, label) from P(label | features) and P(truth, label).
+
+    Args:
+        probability: (n, K) of each label, by classifiers that did not see it.
+        given: (n,) int, the label.
+        joint: (K, K), truth by label.
+
+    Returns:
+        (n, K), rows adding up to 1.
+    """
+    classes = len(joint)
+    share = joint.sum(axis=1)
+    # No confusion is ruled out, and a class that nobody estimated is taken to be labelled right.
+    confused = np.where(share[:, None] > 0, joint / np.maximum(share, 1e-12)[:, None], np.eye(classes))
+    confused = (1 - ANY_CONFUSION) * confused + ANY_CONFUSION / classes
+    truth = np.tile(np.maximum(share, 1e-12), (len(probability), 1))
+    for _ in range(SOLVING):
+        truth *= (probability / np.maximum(truth @ confused, 1e-12)) @ confused.T
+        truth /= truth.sum(axis=1, keepdims=True)
+    truth *= confused[:, given].T
+    return truth / truth.sum(axis=1, keepdims=True)
+
+
 def label_quality(inputs: Inputs) -> np.ndarray:
-    """Self-confidence: the out-of-fold probability of the label as given. (n,) in [0, 1]; low is suspicious.
+    """Self-confidence: the probability of the label as given. (n,) in [0, 1]; low is suspicious.
 
     Northcutt et al. 2021, "Confident Learning"; scores by cleanlab.
     """
-    found = opinion(inputs)
-    inputs.facts["label_quality"] = {
+    found, grades, first = opinion(inputs), inputs.grades, inputs.grades.first_relevant
+    facts = {
         "folds": FOLDS,
         "strength": found.strength,
-        "noise": noise_rates(inputs.relevant, found.rows, inputs.target_relevant, found.others, inputs.seed),
+        "noise": noise_rates(
+            inputs.relevant,
+            found.rows[:, first:].sum(axis=1),
+            inputs.target_relevant,
+            found.others[:, first:].sum(axis=1),
+            inputs.seed,
+        ),
     }
-    both = np.column_stack([1 - found.rows, found.rows])
-    return get_label_quality_scores(inputs.relevant.astype(int), both, method="self_confidence")
+    if len(grades.labels) > 2:
+        facts["grades"] = noise_matrix(grades, found.rows, found.others, inputs.seed)
+    inputs.facts["label_quality"] = facts
+    return get_label_quality_scores(grades.rows, truth_of(inputs), method="self_confidence")
+
+
+def second_opinion(inputs: Inputs) -> SecondOpinion:
+    """The likeliest other label of each row."""
+    truth, rows = truth_of(inputs), np.arange(len(inputs.samples))
+    others = truth.copy()
+    others[rows, inputs.grades.rows] = -1.0
+    best = others.argmax(axis=1)
+    return SecondOpinion(inputs.grades.labels[best], others[rows, best], len(inputs.grades.labels) > 2)
 
 
 def _sure(values: np.ndarray, share: float) -> np.ndarray:

@@ -47,6 +47,13 @@ METHODS: dict[str, Method] = {
     "el2n": Method(dynamics.el2n, "1 F", False, True, "the warm-up ranker is far from its label"),
     "margin": Method(dynamics.margin, "1 F", True, True, "the warm-up ranker leans to the other label"),
     "loss": Method(dynamics.loss, "1 F", False, True, "the warm-up ranker finds it hard"),
+    "learnability": Method(
+        dynamics.learnability,
+        "1 F",
+        True,
+        True,
+        "the target does not teach its label, or it is learnt already",
+    ),
     "influence_ekfac": Method(
         influence.influence_ekfac, "1 F", True, True, "training to convergence on it raises the target's loss"
     ),

@@ -9,9 +9,11 @@ from assay.components.core.progress import say
 from assay.components.score.combine import WEIGHTS, combine, decide
 from assay.components.score.explain import explain
 from assay.components.score.inputs import Inputs, read_inputs
+from assay.components.score.label_noise import second_opinion
 from assay.components.score.methods import METHODS
 from assay.components.score.noise_rates import noise_by
 from assay.components.score.surrogate import surrogate
+from assay.components.score.weighing import learn_weights
 
 
 def compute(
@@ -78,6 +80,7 @@ def score(
     weights: dict[str, float] | None = None,
     seed: int = 0,
     measured: float = 1.0,
+    learn: bool = False,
 ) -> dict:
     """Score every training row and publish `scores.parquet`, in `sample_id` order.
 
@@ -86,11 +89,12 @@ def score(
         vectors_folder: What `embed` wrote.
         warm_up_folders: {name: model folder of `finetune`}; each row is scored by one that did not see it.
         scores_folder: Gets `scores.parquet`: sample_id, group_id, item_id, importance, a column a method,
-            noise, decision, reason, explanation, scored_by.
+            noise, decision, reason, suggested_label, explanation, scored_by.
         methods: Names of `METHODS`.
         weights: Of importance; `WEIGHTS` if None.
         seed: Of random draws.
         measured: As `compute` takes it.
+        learn: Learn the weights on the target instead.
 
     Returns:
         Rows scored and rows by decision.
@@ -99,11 +103,13 @@ def score(
     inputs = read_inputs(samples_folder, vectors_folder, warm_up_folders, facts["relevant_at"], seed)
     scores, seconds = compute(inputs, methods, measured)
     strata = inputs.samples[["task", "label"]].assign(scorer=inputs.scorer)
-    weights = weights or WEIGHTS
+    learned = learn_weights(inputs, methods) if learn else None
+    weights = learned.weights if learned else weights or WEIGHTS
     combined = combine(scores, weights, strata)
-    decisions = decide(inputs.relevant, combined)
+    second = second_opinion(inputs) if "label_quality" in scores else None
+    decisions = decide(inputs.relevant, inputs.labels, combined, second)
     wrong = (decisions["decision"] != "keep").to_numpy()
-    decisions["explanation"] = explain(inputs, combined, wrong)
+    decisions["explanation"] = explain(inputs, combined, wrong, decisions["suggested_label"].to_numpy())
     table = pd.concat(
         [
             inputs.samples[["sample_id", "group_id", "item_id"]],
@@ -119,6 +125,7 @@ def score(
         "rows": len(table),
         "decisions": counts,
         "weights": weights,
+        "weights_learned": learned.facts if learned else None,
         "method_seconds": seconds,
         "looks_wrong": {by: noise_by(inputs.samples[by], wrong) for by in ("segment", "source")},
         "warm_up_seconds": sum(read_manifest(folder)["seconds"] for folder in warm_up_folders.values()),

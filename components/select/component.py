@@ -21,7 +21,7 @@ def select(
     Args:
         samples: Sample table.
         selection: sample_id, arm, importance, decision, reason.
-        arms: `challenger`, `control`, `full`; with method `random`, the two warm-up shares a and b.
+        arms: `challenger`, `control`, `full`; with method `random`, the shares a and b, and `target`.
         budget: A fraction in (0, 1] or a count.
         scores: What `score` wrote; not needed by method `random`.
         method: `importance` or `random` (disjoint shares, of the budget's size each).
@@ -31,7 +31,7 @@ def select(
 
     if method == "random":
         selection.metadata["selected"] = step.warm_up_shares(
-            samples.path, selection.path, float(budget), int(seed)
+            samples.path, selection.path, float(budget), int(seed), arms
         )
     else:
         selection.metadata.update(

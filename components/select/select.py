@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,14 +22,17 @@ def random_rows(samples: pd.DataFrame, count: int, salt: str) -> pd.DataFrame:
     return samples.iloc[order[:count]]
 
 
-def warm_up_shares(samples_folder: str, selection_folder: str, share: float, seed: int) -> int:
-    """Two disjoint random shares of the training rows, as arms `a` and `b`.
+def warm_up_shares(
+    samples_folder: str, selection_folder: str, share: float, seed: int, arms: Sequence[str] = ("a", "b")
+) -> int:
+    """Two disjoint random shares of the training rows, as arms `a` and `b`; and the target, where asked for.
 
     Args:
         samples_folder: A sample table.
         selection_folder: Gets `selection.parquet`.
         share: Of the training rows, each.
         seed: Of the draw.
+        arms: With `target` among them, all rows of the target are an arm of that name.
 
     Returns:
         Rows a share.
@@ -39,6 +43,11 @@ def warm_up_shares(samples_folder: str, selection_folder: str, share: float, see
     table = drawn.assign(
         arm=["a"] * count + ["b"] * count, importance=np.nan, decision="keep", reason="random"
     )
+    if "target" in arms:
+        target = read_samples(samples_folder, ["target"], ["sample_id", "group_id", "item_id"])
+        table = pd.concat(
+            [table, target.assign(arm="target", importance=np.nan, decision="keep", reason="target")]
+        )
     _publish(
         table,
         selection_folder,

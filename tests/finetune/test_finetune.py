@@ -174,3 +174,28 @@ def test_the_sampler_gives_each_row_once_in_batches_of_like_length():
     assert list(sampler) == first
     sampler.set_epoch(1)
     assert list(sampler) != first
+
+
+def test_only_the_arm_of_the_target_trains_on_it_and_on_nothing_else(samples, tiny_encoder, tmp_path):
+    """The target is trusted: a ranker that saw it may not be taken for one that did not."""
+    table = read_samples(samples / "samples", ["train", "target"])
+    of_target = table.loc[table["split"] == "target", "sample_id"]
+    arms = {
+        "target": of_target,
+        "challenger": pd.concat([table.loc[table["split"] == "train", "sample_id"][:20], of_target[:1]]),
+    }
+    with publishing(tmp_path / "selection") as (beside, _):
+        rows = [pd.DataFrame({"sample_id": ids, "arm": arm}) for arm, ids in arms.items()]
+        pd.concat(rows).to_parquet(beside / "selection.parquet")
+    folders = [str(samples / "samples"), str(tmp_path / "selection")]
+    finetune(FinetuneConfig("target", str(tiny_encoder), epochs=1), *folders, str(tmp_path / "tuned"))
+    assert set(pd.read_parquet(tmp_path / "tuned" / "rows.parquet")["sample_id"]) == set(of_target)
+    with pytest.raises(ValueError, match="'challenger': 1 of its rows are no rows of train"):
+        finetune(FinetuneConfig("challenger", str(tiny_encoder)), *folders, str(tmp_path / "model"))
+    with publishing(tmp_path / "mixed") as (beside, _):
+        pd.DataFrame({"sample_id": arms["challenger"], "arm": "target"}).to_parquet(
+            beside / "selection.parquet"
+        )
+    folders[1] = str(tmp_path / "mixed")
+    with pytest.raises(ValueError, match="'target': 20 of its rows are no rows of target"):
+        finetune(FinetuneConfig("target", str(tiny_encoder)), *folders, str(tmp_path / "model"))

@@ -24,6 +24,19 @@ def test_a_setting_of_a_key_leaves_the_other_keys_alone():
     assert (config.weights, config.columns) == ({"el2n": 2.0, "margin": 1.0}, {"item": ["title"]})
 
 
+def test_weights_are_given_or_learned():
+    given = load_config(None, {}, ["weights.el2n=2"]).pipeline_arguments()
+    assert (given["weights"], given["learn_weights"]) == ({"el2n": 2.0}, False)
+    learned = load_config(None, {}, ["weights=learned", "methods=[margin]"]).pipeline_arguments()
+    assert (learned["weights"], learned["learn_weights"]) == ({}, True)
+
+
+def test_a_ranker_is_tuned_on_the_target_only_where_a_method_asks():
+    assert load_config(None, {}).pipeline_arguments()["warm_ups"] == ["a", "b"]
+    asked = load_config(None, {}, ["methods=[el2n, learnability]"]).pipeline_arguments()
+    assert asked["warm_ups"] == ["a", "b", "target"]
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -37,6 +50,8 @@ def test_a_setting_of_a_key_leaves_the_other_keys_alone():
         (["weights.el2n=-1"], "weights are 0 or more"),
         (["weights.el2n=1", "methods=[margin]"], "weights of el2n: not among the methods"),
         (["methods=[margin]"], "none of them has a weight"),
+        (["weights=equal"], "weights.*'learned'"),
+        (["weights=learned", "methods=[learnability]"], "learnability cannot be judged on the target"),
         (["learning_rate=.inf"], "learning-rate: Input should be a finite number"),
         (["seed=4294967296"], "seed: Input should be less than"),
         (["name=a/b"], "name: .*letters, digits"),

@@ -117,6 +117,7 @@ def test_scores_and_selection_have_the_columns_of_the_contract(tiny_run):
     methods = {"label_quality", "knn_shapley", "influence", "el2n", "margin", "loss"}
     assert methods | {"sample_id", "group_id", "item_id", "importance", "decision", "reason"} <= set(scores)
     assert scores["importance"].between(0, 1).all()
+    assert scores["suggested_label"].isna().equals(scores["decision"] == "keep")
     selection = pd.read_parquet(tiny_run.out / "selection.parquet")
     assert list(selection) == ["sample_id", "group_id", "item_id", "arm", "importance", "decision", "reason"]
     train = read_samples(tiny_run.out / "samples", ["train"])
@@ -229,6 +230,22 @@ def test_no_control_is_unproven_and_a_cross_encoder_runs_too(tmp_path, pairs_fil
     assert summary["results"]["control"] is None
     assert summary["comparisons"]["challenger-control"] is None
     assert "Unproven" in (tmp_path / summary["files"]["report"]).read_text()
+
+
+@pytest.mark.slow
+def test_a_ranker_is_tuned_on_the_target_and_weights_are_learned_where_asked_for(
+    tmp_path, pairs_file, tiny_encoder
+):
+    asked = ["methods=[label_quality, target_agreement, el2n, learnability]", "weights=learned"]
+    arguments = [*tiny_arguments(pairs_file, tiny_encoder), "--no-control"]
+    result = assay(*arguments, "--set", asked[0], "--set", asked[1], cwd=tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    summary = json.loads((tmp_path / result.stdout.strip()).read_text())
+    scores = pd.read_parquet(tmp_path / summary["files"]["scores"])
+    assert scores["learnability"].nunique() > len(scores) / 2
+    assert set(scores["scored_by"]) == {"a", "b"}
+    # Two lists of the target are too few to learn from, and the report says so.
+    assert "no weights could be learned" in (tmp_path / summary["files"]["report"]).read_text()
 
 
 @pytest.mark.slow

@@ -113,4 +113,5 @@ def inputs(planted, tiny_encoder):
         )
         for seed, (name, seen) in enumerate(shares.items())
     ]
-    return Inputs(known.samples, known.target, known.features, known.target_features, warm_ups, 0.5, 0)
+    tuned = WarmUp("target", frozenset(), lambda: new_ranker("cross", tiny_encoder, 2).eval())
+    return Inputs(known.samples, known.target, known.features, known.target_features, warm_ups, 0.5, 0, tuned)

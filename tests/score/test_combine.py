@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from assay.components.score.combine import combine, decide, rank_in_strata
+from assay.components.score.label_noise import SecondOpinion
 
 
 def test_ranks_are_within_strata_and_share_ties():
@@ -43,13 +44,25 @@ def test_decisions_name_the_suspicious_rows_with_a_reason():
     combined = pd.DataFrame(
         {"rank_label_quality": 1 - noise, "rank_loss": 0.5, "importance": 1 - noise, "noise": noise}
     )
-    found = decide(relevant, combined)
+    found = decide(relevant, relevant.astype(float), combined)
     assert (found["decision"][:6] == "relabel").all()
     assert (found["decision"][10:] == "keep").all()
     assert (found["decision"][6:10] == "drop").all()
+    # The other label is suggested where the label given is not believed, and nowhere else.
+    assert found["suggested_label"][:10].tolist() == (1.0 - relevant[:10]).tolist()
+    assert found["suggested_label"][10:].isna().all()
     assert found["reason"].isin(["relabel_candidate", "likely_mislabelled", "label_plausible"]).all()
 
 
 def test_rows_of_one_class_are_all_kept():
     combined = pd.DataFrame({"rank_loss": [0.5] * 4, "importance": [0.5] * 4, "noise": [0.9] * 4})
-    assert (decide(np.ones(4, dtype=bool), combined)["decision"] == "keep").all()
+    assert (decide(np.ones(4, dtype=bool), np.ones(4), combined)["decision"] == "keep").all()
+
+
+def test_a_grade_more_likely_wrong_than_right_is_an_issue_and_a_sure_other_one_is_suggested():
+    combined = pd.DataFrame({"noise": [0.3, 0.6, 0.9, 0.95]})
+    second = SecondOpinion(np.array([1.0, 0.5, 0.25, 0.75]), np.array([0.2, 0.5, 0.85, 0.4]), True)
+    found = decide(np.array([True, False, True, False]), np.array([0.75, 0.25, 1.0, 0.0]), combined, second)
+    assert found["decision"].tolist() == ["keep", "drop", "relabel", "drop"]
+    assert np.isnan(found["suggested_label"][0])
+    assert found["suggested_label"][1:].tolist() == [0.5, 0.25, 0.75]

@@ -25,9 +25,9 @@ def test_a_line_names_the_deciding_method_and_the_witnesses(planted):
         {"rank_label_quality": np.linspace(0, 1, n), "rank_loss": 0.5, "importance": 0.25, "noise": 0.93}
     )
     wrong = np.arange(n) == 0
-    lines = explain(inputs, combined, wrong)
+    lines = explain(inputs, combined, wrong, np.where(wrong, 0.5, np.nan))
     assert lines[0].startswith(
-        "label looks wrong (probability 0.93): rows like it carry another label; against it: “"
+        "label looks wrong (probability 0.93, rather 0.5): rows like it carry another label; against it: “"
     )
     assert lines[-1].startswith("importance 0.25, most by label_quality, least by loss; for it: “")
     [first] = witnesses(inputs, ~inputs.relevant)[:1]

@@ -1,10 +1,13 @@
 """Label noise on rows whose truth is known."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from assay.components.score import label_noise
-from assay.components.score.noise_rates import noise_by, noise_rates
+from assay.components.score.grades import Grades
+from assay.components.score.noise_rates import noise_by, noise_matrix, noise_rates
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
@@ -80,6 +83,82 @@ def test_nothing_is_said_where_there_is_nothing_to_say():
     half = np.arange(50) < 25
     blind = np.full(50, 0.9)  # says relevant of every row: nothing can be solved for
     assert noise_rates(half, blind, half, blind) is None
+
+
+CONFUSED = np.array(
+    [[0.8, 0.05, 0.05, 0.1], [0.15, 0.7, 0.1, 0.05], [0.05, 0.15, 0.7, 0.1], [0.25, 0.05, 0.05, 0.65]]
+)
+"""Planted: of the rows truly of a grade, the share labelled as each."""
+
+
+@pytest.fixture(scope="module")
+def graded():
+    """Four clouds in a row, one a grade, labels confused as planted; and 300 target rows."""
+    rng = np.random.default_rng(3)
+    truth = rng.choice(4, size=1900, p=[0.35, 0.2, 0.2, 0.25])
+    features = rng.normal(size=(1900, 6))
+    features[:, :2] += np.array([[0, 0], [2.1, 0.8], [3.4, 2.9], [2.9, 5.2]])[truth]
+    labelled = np.array([rng.choice(4, p=CONFUSED[t]) for t in truth])
+    train, target = slice(0, 1600), slice(1600, None)
+    grades = Grades(labelled[train], truth[target], np.arange(4) / 3, 2)
+    found = label_noise.nested(features[train], grades, rng.random(1900)[train], features[target])
+    return grades, found, truth[train]
+
+
+def test_of_two_classes_nested_questions_are_one():
+    features, _, labelled, _, draws = clouds(300, {0: 0.2, 1: 0.2})
+    grades = Grades(labelled.astype(int), np.empty(0, dtype=int), np.array([0.0, 1.0]), 1)
+    found = label_noise.nested(features, grades, draws, features[:0])
+    assert np.array_equal(
+        found.rows[:, 1], label_noise.out_of_fold(features, labelled, draws, features[:0]).rows
+    )
+
+
+def test_planted_confusions_of_four_grades_are_recovered_within_their_intervals(graded):
+    grades, found, truth = graded
+    told = noise_matrix(grades, found.rows, found.others)
+    assert told["low"] <= np.mean(grades.rows != truth) <= told["high"]
+    real = np.array(
+        [np.bincount(grades.rows[truth == t], minlength=4) / np.sum(truth == t) for t in range(4)]
+    )
+    inside = (np.array(told["matrix_low"]) <= real) & (real <= np.array(told["matrix_high"]))
+    assert inside.mean() >= 0.85  # 95 % each, and only the edge of two
+    assert np.abs(np.array(told["matrix"]) - real).max() < 0.1
+    # An interval that says nothing would hold everything.
+    assert np.max(np.array(told["matrix_high"]) - np.array(told["matrix_low"])) < 0.35
+
+
+def test_the_suggested_grade_is_the_true_one_far_more_often_than_by_chance(graded):
+    grades, found, truth = graded
+    joint = label_noise.noise_joint(grades, found.rows, found.others)
+    right = label_noise.posterior(found.rows, grades.rows, joint)
+    rows = np.arange(len(truth))
+    wrong = grades.rows != truth
+    assert roc_auc_score(wrong, -right[rows, grades.rows]) > 0.9
+    others = np.where(np.arange(4) == grades.rows[:, None], -1, right)
+    flagged = right[rows, grades.rows] < 0.5
+    assert (others.argmax(axis=1) == truth)[flagged & wrong].mean() > 0.8  # by chance a third
+    assert wrong[flagged].mean() > 0.8
+
+
+def test_a_grade_that_the_target_lacks_leaves_the_matrix_untold(graded):
+    grades, found, _ = graded
+    some = grades.target != 3
+    part = dataclasses.replace(grades, target=grades.target[some])
+    assert noise_matrix(part, found.rows, found.others[some]) is None
+
+
+def test_graded_noise_is_told_by_segment(graded):
+    grades, found, truth = graded
+    joint = label_noise.noise_joint(grades, found.rows, found.others)
+    right = label_noise.posterior(found.rows, grades.rows, joint)
+    flagged = right[np.arange(len(truth)), grades.rows] < 0.5
+    # Grade 0 is labelled wrong in a fifth of its rows, grade 3 in a third and more.
+    lines = {line["value"]: line for line in noise_by(pd.Series(truth), flagged)}
+    for grade in (0, 3):
+        real = np.mean(grades.rows[truth == grade] != grade)
+        assert abs(lines[str(grade)]["share"] - real) < 0.1
+    assert lines["3"]["low"] > lines["0"]["high"]
 
 
 def test_noise_is_told_by_segment_worst_first():

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import publishing
-from assay.components.core.samples import hash_unit, sample_ids, write_samples
+from assay.components.core.samples import hash_unit, read_samples, sample_ids, write_samples
 from assay.components.select.budget import parse_budget, rows_of_budget
 from assay.components.select.select import select, warm_up_shares
 from assay.components.select.strata import best_of_strata, quotas
@@ -127,3 +127,17 @@ def test_warm_up_shares_are_disjoint_and_random(scored):
     assert shares.groupby("arm").size().to_dict() == {"a": 20, "b": 20}
     places = hash_unit(shares["sample_id"].tolist(), "assay-warm-up-0")
     assert places.max() < np.sort(hash_unit(samples.index.tolist(), "assay-warm-up-0"))[40]
+
+
+def test_the_target_is_an_arm_of_its_own_where_asked_for(scored, tmp_path):
+    folder, _ = scored
+    table = read_samples(folder / "samples")
+    table["split"] = table["split"].astype(str)
+    table.loc[:9, "split"] = "target"
+    with publishing(tmp_path / "samples") as (beside, _):
+        write_samples(table, beside)
+    warm_up_shares(str(tmp_path / "samples"), str(tmp_path / "shares"), 0.1, 0, ["a", "b", "target"])
+    shares = pd.read_parquet(tmp_path / "shares" / "selection.parquet")
+    assert shares.groupby("arm").size().to_dict() == {"a": 19, "b": 19, "target": 10}
+    assert set(shares.loc[shares["arm"] == "target", "sample_id"]) == set(table["sample_id"][:10])
+    assert shares["sample_id"].is_unique
