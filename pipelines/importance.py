@@ -8,7 +8,7 @@ from assay.components.finetune.component import finetune
 from assay.components.ingest.component import ingest
 from assay.components.promote.component import promote
 from assay.components.register.component import register
-from assay.components.score.component import score
+from assay.components.score.component import measure, score
 from assay.components.select.component import select
 from kfp import dsl
 
@@ -56,6 +56,9 @@ def importance(
     ],
     weights: dict[str, float] = {},  # noqa: B006
     measured: str = "1.0",
+    score_splits: list[str] = ["train"],  # noqa: B006
+    store: str = "",
+    shards: int = 1,
     warm_up_share: str = "0.1",
     budget: str = "0.3",
     arms: list[str] = ["challenger", "control"],  # noqa: B006
@@ -93,6 +96,9 @@ def importance(
         methods: Scores to compute.
         weights: {method: weight} of importance; empty is the default.
         measured: Share of the rows on which methods that need a ranker are measured; the rest by a surrogate.
+        score_splits: Splits whose rows are scored: train, and for diagnosis validation and test.
+        store: Folder of scores that were measured before, and gets the new ones; "" is none.
+        shards: Shards of the sample table at most; each is measured by a task of its own.
         warm_up_share: Share of the training rows that each warm-up ranker sees.
         budget: A fraction in (0, 1] or a count.
         arms: Rankers to train, the challenger first.
@@ -122,6 +128,7 @@ def importance(
         test_sample=test_sample,
         noise=noise,
         drop_unlabelled=drop_unlabelled,
+        shards=shards,
         seed=seed,
     )
     samples = ingested.outputs["samples"]
@@ -152,14 +159,25 @@ def importance(
             arm=share, selection=shares.output, base=encoder, base_sha256=encoder_sha256, **training
         )
         warm_ups[f"warm_up_{share}"] = warm_up.output
+    with dsl.ParallelFor(ingested.outputs["Output"]) as shard:
+        of_shard = measure(
+            samples=samples,
+            vectors=vectors,
+            shard=shard,
+            methods=methods,
+            share=measured,
+            splits=score_splits,
+            store=store,
+            seed=seed,
+            **warm_ups,
+        )
     scored = score(
         samples=samples,
         vectors=vectors,
+        measured=dsl.Collected(of_shard.output),
         methods=methods,
         weights=weights,
-        measured=measured,
         seed=seed,
-        **warm_ups,
     )
     selected = select(samples=samples, scores=scored.output, arms=arms, budget=budget, seed=seed)
 

@@ -1,4 +1,4 @@
-"""Kubeflow face of `score`."""
+"""Kubeflow faces of `score`: `measure` a shard's rows by the warm-up rankers, then `score` all rows."""
 
 from typing import Dict, List
 
@@ -7,42 +7,66 @@ from kfp import dsl
 
 
 @component
-def score(
+def measure(
     samples: dsl.Input[dsl.Dataset],
     vectors: dsl.Input[dsl.Dataset],
     warm_up_a: dsl.Input[dsl.Model],
     warm_up_b: dsl.Input[dsl.Model],
-    scores: dsl.Output[dsl.Dataset],
+    measured: dsl.Output[dsl.Dataset],
+    shard: str,
     methods: List[str],
-    weights: Dict[str, float] = {},  # noqa: B006 - kfp copies defaults into the IR
-    measured: str = "1.0",
+    share: str = "1.0",
+    splits: List[str] = ["train"],  # noqa: B006 - kfp copies defaults into the IR
+    store: str = "",
     seed: int = 0,
 ):
-    """Score the importance of every training row; no row by a ranker that trained on it.
+    """Measure a shard's rows by the warm-up rankers; no row by a ranker that trained on it.
 
     Args:
         samples: Sample table.
         vectors: Vectors and features.
         warm_up_a: Ranker trained on share a.
         warm_up_b: Ranker trained on share b; scores the rows of a.
-        scores: One row a training row.
+        measured: One row a row of the shard.
+        shard: Name of the shard.
+        methods: Which methods; those that need no ranker are left to `score`.
+        share: Of the rows, which are measured; the rest is left to a surrogate.
+        splits: Rows of which splits.
+        store: Folder of scores that were measured before, and gets the new ones; "" is none.
+        seed: Of random draws.
+    """
+    from assay.components.score.measure import measure as run
+
+    warm_ups = {"a": warm_up_a.path, "b": warm_up_b.path}
+    folders = (samples.path, vectors.path, warm_ups, measured.path)
+    found = run(*folders, methods, shard, float(share), splits, store, int(seed))
+    measured.metadata.update(found)
+
+
+@component
+def score(
+    samples: dsl.Input[dsl.Dataset],
+    vectors: dsl.Input[dsl.Dataset],
+    measured: dsl.Input[List[dsl.Dataset]],
+    scores: dsl.Output[dsl.Dataset],
+    methods: List[str],
+    weights: Dict[str, float] = {},  # noqa: B006 - kfp copies defaults into the IR
+    seed: int = 0,
+):
+    """Score the importance of every training row.
+
+    Args:
+        samples: Sample table.
+        vectors: Vectors and features.
+        measured: What `measure` found, of each shard.
+        scores: One row a training row; where other splits were measured, their diagnosis beside it.
         methods: Which methods.
         weights: {method: weight} of importance; empty is the default.
-        measured: Share of the rows on which methods that need a ranker are measured; the rest by a surrogate.
         seed: Of random draws.
     """
     from assay.components.score.score import score as run
 
-    warm_ups = {"a": warm_up_a.path, "b": warm_up_b.path}
+    shards = [shard.path for shard in measured]
     scores.metadata.update(
-        run(
-            samples.path,
-            vectors.path,
-            warm_ups,
-            scores.path,
-            methods,
-            weights or None,
-            int(seed),
-            float(measured),
-        )
+        run(samples.path, vectors.path, shards, scores.path, methods, weights or None, int(seed))
     )

@@ -65,11 +65,7 @@ def test_influence_under_the_other_label_is_its_negative(inputs):
 
 def test_rows_are_measured_against_their_own_segment_where_the_target_has_enough_of_it():
     target = pd.Series(["red"] * 12 + ["blue"] * 3)
-    groups, column = influence.target_groups(pd.Series(["blue", "red", "green", "red"]), target)
-    assert [len(g) for g in groups] == [12, 15]
-    assert column.tolist() == [1, 0, 1, 0]
-    groups, column = influence.target_groups(pd.Series(["red", "red"]), target)
-    assert [len(g) for g in groups] == [12]
+    assert {value: len(rows) for value, rows in influence.target_groups(target).items()} == {"red": 12}
 
 
 @pytest.mark.parametrize("kind", ["cross", "bi"])
