@@ -56,6 +56,8 @@ def check(config: RunConfig) -> Checked:
     check_checkpoint(config.model)
     check_checkpoint(config.embedding_model, "--set encoder")
     check_uri()
+    if config.store and Path(config.store).exists() and not Path(config.store).is_dir():
+        raise BadInput(f"--store {config.store}: is a file; name a folder, or one that is to be made")
     if not config.data:
         config = _with_store(config)
     prepared = prepare(ingest_config(config))
