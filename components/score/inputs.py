@@ -138,7 +138,9 @@ class Inputs:
             index = self.scored_by(warm_up)
             if len(index):
                 ranker = warm_up.open()
-                rows, target = rows_of(ranker, self.samples.iloc[index]), rows_of(ranker, self.target)
+                rows = rows_of(ranker, self.samples.iloc[index])
+                # A tokenizer refuses an empty list; not every method needs a target.
+                target = rows_of(ranker, self.target) if len(self.target) else rows.subset([])
                 found.append(Part(warm_up, ranker, index, rows, target))
         return found
 
