@@ -116,7 +116,9 @@ def measured(
     values = kept.copy()
     missing = {name: np.flatnonzero(kept[name].isna()) for name in columns}
     # Methods that lack the same rows share what is computed once of them.
-    parts = {rows.tobytes(): inputs.only(rows) for rows in missing.values() if 0 < len(rows) < len(kept)}
+    parts = {
+        rows.tobytes(): gathered(inputs.only(rows)) for rows in missing.values() if 0 < len(rows) < len(kept)
+    }
     for name in columns:
         rows = missing[name]
         if not len(rows):
@@ -130,6 +132,14 @@ def measured(
     if shelf is not None:
         put(shelf, inputs, values.where(kept.isna()))
     return values, seconds, int(kept.isna().any(axis=1).sum())
+
+
+def gathered(inputs: Inputs) -> Inputs:
+    """Inputs whose rows share batches whatever their blocks: what a store lacks is a few rows of each.
+
+    Their last digits depend on what it lacked already; a block's handful alone would be mostly padding.
+    """
+    return replace(inputs, samples=inputs.samples.drop(columns="block", errors="ignore"))
 
 
 def remembering(inputs: Inputs, shelf: ScoreStore, columns: list[str]) -> tuple[Inputs, pd.DataFrame]:
