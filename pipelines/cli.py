@@ -48,6 +48,8 @@ def run(
     budget: Annotated[str | None, _option("budget")] = None,
     noise: Annotated[float | None, _option("noise")] = None,
     with_full: Annotated[bool | None, _option("with_full", "--with-full")] = None,
+    score_splits: Annotated[str | None, _option("score_splits")] = None,
+    store: Annotated[str | None, _option("store")] = None,
     no_control: Annotated[
         bool, typer.Option("--no-control", help="skip the proof; the verdict is `unproven`")
     ] = False,

@@ -23,6 +23,7 @@ ON_REQUEST = (
     "segment_influence",
     "grad_dot",
     "grad_cos",
+    "metagradient",
     "density",
     "duplicate_distance",
     "effort",
@@ -112,6 +113,14 @@ class RunConfig(BaseModel):
         le=1,
         description="share of the rows on which rankers' methods are measured; a surrogate gives the rest",
     )
+    score_splits: list[Literal["train", "validation", "test"]] = Field(
+        ["train"],
+        description="splits whose rows are scored: train, and to find wrong labels validation and test",
+    )
+    store: str = Field(
+        "", description="folder that keeps scores: rows measured before are not measured again"
+    )
+    shards: int = Field(1, ge=1, description="shards of the sample table at most, measured side by side")
     methods: list[str] = Field(list(DEFAULT_METHODS), description="scores to compute")
     weights: dict[str, float] | Literal["learned"] = Field(
         {}, description="weight of each method in importance, or learned: on the target; default if empty"
@@ -126,6 +135,18 @@ class RunConfig(BaseModel):
     @classmethod
     def _columns(cls, value: Any) -> Any:
         return parse_columns(value) if isinstance(value, str) else checked_columns(value or {})
+
+    @field_validator("score_splits", mode="before")
+    @classmethod
+    def _splits(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("score_splits")
+    @classmethod
+    def _with_train(cls, value: list[str]) -> list[str]:
+        if "train" not in value:
+            raise ValueError("train is always scored: name it, and validation or test beside it")
+        return [split for split in ("train", "validation", "test") if split in value]
 
     @field_validator("name")
     @classmethod
@@ -176,7 +197,8 @@ class RunConfig(BaseModel):
 
     def run_hash(self, data_sha256: str, code: str) -> str:
         """What the run is a function of: config, data, code. 16 hex digits."""
-        about = [self.model_dump(mode="json", exclude={"data"}), data_sha256, code]
+        # Shards change no result.
+        about = [self.model_dump(mode="json", exclude={"data", "shards"}), data_sha256, code]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
     def pipeline_arguments(self) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 from assay.components.embed.component import embed
 from assay.components.evaluate.component import evaluate
-from assay.components.finetune.component import finetune
+from assay.components.finetune.component import finetune, warm_up
 from assay.components.ingest.component import ingest
 from assay.components.promote.component import promote
 from assay.components.register.component import register
-from assay.components.score.component import score
+from assay.components.score.component import measure, score
 from assay.components.select.component import select
 from kfp import dsl
 
@@ -57,6 +57,9 @@ def importance(
     weights: dict[str, float] = {},  # noqa: B006
     learn_weights: bool = False,
     measured: str = "1.0",
+    score_splits: list[str] = ["train"],  # noqa: B006
+    store: str = "",
+    shards: int = 1,
     warm_up_share: str = "0.1",
     warm_ups: list[str] = ["a", "b"],  # noqa: B006
     budget: str = "0.3",
@@ -100,6 +103,9 @@ def importance(
         weights: {method: weight} of importance; empty is the default.
         learn_weights: Learn them on the target instead.
         measured: Share of the rows on which methods that need a ranker are measured; the rest by a surrogate.
+        score_splits: Splits whose rows are scored: train, and for diagnosis validation and test.
+        store: Folder of scores that were measured before, and gets the new ones; "" is none.
+        shards: Shards of the sample table at most; each is measured by a task of its own.
         warm_up_share: Share of the training rows that each warm-up ranker sees.
         warm_ups: Rankers that scores come from: of the shares a and b; of the target where a method asks.
         budget: A fraction in (0, 1] or a count.
@@ -134,6 +140,7 @@ def importance(
         test_sample=test_sample,
         noise=noise,
         drop_unlabelled=drop_unlabelled,
+        shards=shards,
         seed=seed,
     )
     samples = ingested.outputs["samples"]
@@ -162,19 +169,29 @@ def importance(
         "seed": seed,
     }
     # From the encoder, even where the arms start from a champion: it may have trained on these very rows.
-    with dsl.ParallelFor(warm_ups, parallelism=1) as share:
-        warmed = finetune(
-            arm=share, selection=shares.output, base=encoder, base_sha256=encoder_sha256, **training
+    warmed = warm_up(
+        arms=warm_ups, selection=shares.output, base=encoder, base_sha256=encoder_sha256, **training
+    ).output
+    with dsl.ParallelFor(ingested.outputs["Output"]) as shard:
+        of_shard = measure(
+            samples=samples,
+            vectors=vectors,
+            shard=shard,
+            methods=methods,
+            share=measured,
+            splits=score_splits,
+            store=store,
+            seed=seed,
+            warm_ups=warmed,
         )
     scored = score(
         samples=samples,
         vectors=vectors,
-        warm_ups=dsl.Collected(warmed.outputs["model"]),
-        names=warm_ups,
+        measured=dsl.Collected(of_shard.output),
         methods=methods,
         weights=weights,
         learn_weights=learn_weights,
-        measured=measured,
+        warm_ups=warmed,
         seed=seed,
     )
     selected = select(samples=samples, scores=scored.output, arms=arms, budget=budget, seed=seed)

@@ -27,7 +27,7 @@ _RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 OURS = (
     *(REQUEST, LOG, SUMMARY, "report.html", "samples", "truth", "steps", "work"),
-    *("scores.parquet", "selection.parquet", "predictions.parquet"),
+    *("scores.parquet", "selection.parquet", "predictions.parquet", "diagnosis.parquet"),
 )
 """What a run writes into its folder, and `--fresh` removes."""
 GRACE = 5.0
@@ -77,6 +77,7 @@ def launch(checked: Checked, out: Path, stream: IO[str] = sys.stderr) -> int:
     """
     arguments = checked.config.pipeline_arguments() | {
         "data": str(Path(checked.config.data).resolve()),
+        "store": str(Path(checked.config.store).resolve()) if checked.config.store else "",
         "data_sha256": checked.data_sha256,
         "code": checked.code,
     }

@@ -40,6 +40,9 @@ def run(out: Path, arguments: dict[str, Any], run_hash: str) -> None:
     folders = {key: Path(value.path) for key, value in outputs.items() if hasattr(value, "path")}
     for key in ("scores", "selection", "predictions"):
         replace_file(folders[key] / f"{key}.parquet", out / f"{key}.parquet")
+    (out / "diagnosis.parquet").unlink(missing_ok=True)
+    if (folders["scores"] / "diagnosis.parquet").is_file():
+        replace_file(folders["scores"] / "diagnosis.parquet", out / "diagnosis.parquet")
     replace_file(folders["report"], out / "report.html")
     replace_folder(folders["samples"], out / "samples")
     replace_folder(folders["truth"], out / "truth")
@@ -103,7 +106,7 @@ def summary(
         "ingest": facts["seconds"],
         "embed": read_manifest(folders["vectors"])["seconds"],
         "warmup": scored["warm_up_seconds"],
-        "score": scored["seconds"],
+        "score": scored["seconds"] + scored["measure_seconds"],
         "select": read_manifest(folders["selection"])["seconds"],
         "finetune": evidence["cost"]["challenger_seconds"] + evidence["cost"]["proof_seconds"],
         "evaluate": read_manifest(folders["evidence"])["seconds"],

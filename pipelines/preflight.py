@@ -58,6 +58,8 @@ def check(config: RunConfig) -> Checked:
     if config.tagger:
         check_checkpoint(config.tagger, "--set tagger")
     check_uri()
+    if config.store and Path(config.store).exists() and not Path(config.store).is_dir():
+        raise BadInput(f"--store {config.store}: is a file; name a folder, or one that is to be made")
     if not config.data:
         config = _with_store(config)
     prepared = prepare(ingest_config(config))

@@ -155,7 +155,10 @@ def iter_samples(folder: str | Path, columns: Sequence[str] | None = None) -> It
 
 
 def read_samples(
-    folder: str | Path, splits: Sequence[str] | None = None, columns: Sequence[str] | None = None
+    folder: str | Path,
+    splits: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Samples of some splits in `sample_id` order, index 0..n-1.
 
@@ -163,6 +166,7 @@ def read_samples(
         folder: A sample table.
         splits: Which splits; all if None.
         columns: Which columns; all if None.
+        ids: Which samples; all if None.
 
     Raises:
         ValueError: The table's schema version is not the one of this code.
@@ -170,7 +174,35 @@ def read_samples(
     found = (pq.read_schema(shard_files(folder)[0]).metadata or {}).get(b"assay.schema", b"none").decode()
     if found != SCHEMA_VERSION:
         raise ValueError(f"{folder}: sample schema {found}, this code reads {SCHEMA_VERSION}: ingest again")
-    filters = [("split", "in", list(splits))] if splits is not None else None
+    filters = [("split", "in", list(splits))] if splits is not None else []
+    filters += [("sample_id", "in", list(ids))] if ids is not None else []
     files = [str(f) for f in shard_files(folder)]
-    table = pq.read_table(files, columns=list(columns) if columns else None, filters=filters)
+    table = pq.read_table(files, columns=list(columns) if columns else None, filters=filters or None)
     return table.to_pandas().reset_index(drop=True)
+
+
+def read_shard(folder: str | Path, shard: str = "") -> pd.DataFrame:
+    """All rows of one shard, or of all of them, with their place in the whole table.
+
+    Args:
+        folder: A sample table.
+        shard: Name of a shard file; "" is the whole table.
+
+    Returns:
+        The columns of `SCHEMA` and `block`: the number of the row's block of 4,096. The index is the row's
+        place in the whole table.
+
+    Raises:
+        ValueError: There is no such shard.
+    """
+    if not shard:
+        frame = read_samples(folder)
+    else:
+        files = shard_files(folder)
+        names = [file.name for file in files]
+        if shard not in names:
+            raise ValueError(f"{folder} has no shard {shard!r}; it has {', '.join(names)}")
+        number = names.index(shard)
+        frame = pq.read_table(files[number]).to_pandas()
+        frame.index += sum(pq.read_metadata(file).num_rows for file in files[:number])
+    return frame.assign(block=frame.index // BLOCK)

@@ -135,6 +135,7 @@ def costs(inputs: Inputs) -> dict[str, float | None]:
     selection = (
         read_manifest(inputs.vectors)["seconds"]
         + scored["seconds"]
+        + scored["measure_seconds"]
         + scored["warm_up_seconds"]
         + read_manifest(inputs.selection)["seconds"]
     )
@@ -245,6 +246,7 @@ def evaluate(
         "looks_wrong": scored["looks_wrong"],
         "weights": scored["weights"],
         "weights_learned": scored["weights_learned"],
+        "diagnosis": diagnosed(inputs),
         "cost": costs(inputs),
         "gate": judged,
         "slices": by_slice,
@@ -255,11 +257,41 @@ def evaluate(
     with publishing(predictions_folder, samples_sha256=facts["sha256"]) as (folder, _):
         table.to_parquet(folder / "predictions.parquet", index=False)
     train = read_samples(inputs.samples, ["train"])
-    write_report(Path(report_file), evidence, facts, scores, _selected(inputs), train, _dynamics(inputs))
+    suspects = _suspects(inputs, test)
+    write_report(
+        Path(report_file), evidence, facts, scores, _selected(inputs), train, _dynamics(inputs), suspects
+    )
     with publishing(evidence_folder, samples_sha256=facts["sha256"], seed=seed) as (folder, _):
         write_json(folder / "evidence.json", evidence)
     say("evaluate", f"{evidence['verdict']} in {time.perf_counter() - started:.0f} s")
     return evidence
+
+
+def diagnosed(inputs: Inputs) -> dict[str, dict[str, int]] | None:
+    """{split: rows scored for diagnosis, and how many of them look mislabelled}; None where none were."""
+    table = _diagnosis(inputs)
+    if table is None:
+        return None
+    wrong = table["decision"] != "keep"
+    return {
+        split: {"rows": int(mine.sum()), "look_mislabelled": int((mine & wrong).sum())}
+        for split in sorted(set(table["split"]))
+        for mine in [table["split"] == split]
+    }
+
+
+def _diagnosis(inputs: Inputs) -> pd.DataFrame | None:
+    file = Path(inputs.scores) / "diagnosis.parquet"
+    return pd.read_parquet(file) if file.is_file() else None
+
+
+def _suspects(inputs: Inputs, test: pd.DataFrame) -> pd.DataFrame | None:
+    """Test rows that look mislabelled, with their texts."""
+    table = _diagnosis(inputs)
+    if table is None or not (table["split"] == "test").any():
+        return None
+    table = table[(table["split"] == "test") & (table["decision"] != "keep")]
+    return table.merge(test[["sample_id", "context", "item", "label"]], on="sample_id")
 
 
 def _dynamics(inputs: Inputs) -> tuple[str, pd.DataFrame]:

@@ -26,6 +26,7 @@ def write_report(
     selection: pd.DataFrame,
     train: pd.DataFrame,
     dynamics: tuple[str, pd.DataFrame],
+    suspects: pd.DataFrame | None = None,
 ) -> None:
     """Render the report beside its place and rename it.
 
@@ -37,6 +38,7 @@ def write_report(
         selection: Rows of each arm.
         train: Training rows, with texts.
         dynamics: Name of an arm, and its rows' training dynamics.
+        suspects: Test rows that look mislabelled, with texts; None where no test row was scored.
     """
     taken = set(selection.loc[selection["arm"] == "challenger", "sample_id"])
     rows = scores.merge(train[["sample_id", "context", "item", "label"]], on="sample_id")
@@ -61,12 +63,17 @@ def write_report(
         },
         mapped=dynamics[0],
         valuable=_records(chosen.sort_values(["importance", "sample_id"], ascending=[False, True])),
-        suspicious=_records(rows.sort_values(["noise", "sample_id"], ascending=[False, True])),
+        suspicious=_by_noise(rows),
+        suspects=None if suspects is None else _by_noise(suspects),
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f".{file.name}.partial")
     beside.write_text(html, encoding="utf-8")
     os.replace(beside, file)
+
+
+def _by_noise(rows: pd.DataFrame) -> list[dict]:
+    return _records(rows.sort_values(["noise", "sample_id"], ascending=[False, True]))
 
 
 def _records(rows: pd.DataFrame) -> list[dict]:

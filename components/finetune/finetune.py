@@ -7,13 +7,21 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from assay.components.core.checkpoints import resolve
-from assay.components.core.manifest import code_version, publishing, read_manifest, sha256_of
+from assay.components.core.manifest import (
+    MANIFEST,
+    code_version,
+    publishing,
+    read_manifest,
+    sha256_of,
+    write_json,
+)
 from assay.components.core.progress import say
 from assay.components.core.ranker import Ranker, new_ranker, open_ranker
 from assay.components.core.ranker.models import device, has_bf16
@@ -116,6 +124,32 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         }
     shutil.rmtree(work, ignore_errors=True)
     return {key: manifest[key] for key in ("train_rows", "train_steps", "history")}
+
+
+def finetune_each(
+    config: FinetuneConfig,
+    arms: Sequence[str],
+    samples_folder: str,
+    selection_folder: str,
+    models_folder: str,
+) -> None:
+    """Train a ranker on the rows of each arm, and publish them together, a folder an arm.
+
+    Args:
+        config: How, whatever arm it names.
+        arms: Which rows of the selection.
+        samples_folder: As `finetune` takes it.
+        selection_folder: As `finetune` takes it.
+        models_folder: Gets a folder an arm, each as `finetune` writes it; its seconds are its own.
+    """
+    with publishing(models_folder, arms=list(arms)) as (folder, _):
+        spent = 0.0
+        for arm in arms:
+            finetune(replace(config, arm=arm), samples_folder, selection_folder, str(folder / arm))
+            manifest = read_manifest(folder / arm)
+            so_far, manifest["seconds"] = manifest["seconds"], round(manifest["seconds"] - spent, 3)
+            write_json(folder / arm / MANIFEST, manifest)
+            spent = so_far
 
 
 def _train(

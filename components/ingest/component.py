@@ -23,8 +23,9 @@ def ingest(
     test_sample: int = 0,
     noise: float = 0.0,
     drop_unlabelled: bool = False,
+    shards: int = 1,
     seed: int = 0,
-):
+) -> List[str]:
     """Read a log, clean it, split it by group, and write samples.
 
     Args:
@@ -43,8 +44,13 @@ def ingest(
         test_sample: Rows at most of test; 0 is all.
         noise: Share of training labels to flip.
         drop_unlabelled: Drop rows without a usable grade.
+        shards: Shards of the sample table at most, each a whole number of blocks of 4,096 rows.
         seed: Of the planted noise.
+
+    Returns:
+        Names of the shards; unnamed, since kfp's local runner cannot loop over a named output.
     """
+    from assay.components.core.samples import shard_files
     from assay.components.ingest.prepare import IngestConfig, ingest, unchanged
 
     unchanged(data, data_sha256)
@@ -52,6 +58,6 @@ def ingest(
         data, task, columns, max_grade, relevant_at, split_column, int(sample), int(test_sample), noise,
         drop_unlabelled, int(seed),
     )  # fmt: skip
-    samples.metadata.update(
-        {"rows": sum(ingest(config, samples.path, texts.path, truth.path)["samples"].values())}
-    )
+    facts = ingest(config, samples.path, texts.path, truth.path, int(shards))
+    samples.metadata["rows"] = sum(facts["samples"].values())
+    return [file.name for file in shard_files(samples.path)]

@@ -35,15 +35,8 @@ def learnability(inputs: Inputs) -> np.ndarray:
     High for rows that the target teaches and the warm-up does not know yet; low for those that neither can
     learn, wrong labels above all, and for those that are learnt already. Mindermann et al. 2022, "Prioritized
     Training on Points that are Learnable, Worth Learning, and Not Yet Learnt" (RHO-LOSS).
-
-    Raises:
-        ValueError: There is no ranker that was trained on the target.
     """
-    if inputs.tuned is None:
-        raise ValueError(
-            "learnability needs a ranker trained on the target, and there is none: hand `score` the warm-up "
-            "`target` too, or leave learnability out of the methods"
-        )
+    assert inputs.tuned is not None, "`compute` checks what a method needs"
     ranker = inputs.tuned.open()
     logits = ranker.score(
         rows_of(ranker, inputs.samples), progress=lambda b: steps(b, "score, tuned on the target", "batch")

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from assay.components.score.gradients.differences import directional_derivatives
+from assay.components.core.progress import steps
+from assay.components.core.ranker import Ranker
+from assay.components.score.gradients.differences import MANY, PROBE, Way, directional_derivatives
 from assay.components.score.gradients.directions import length, parameters, target_gradients
 from assay.components.score.gradients.ghost import ghost_products
+from assay.components.score.gradients.metagradient import Recipe, metagradient_of_halves
 from assay.components.score.gradients.preconditioners import PRECONDITIONERS
-from assay.components.score.inputs import Inputs, Part
+from assay.components.score.inputs import DRAWN, Inputs, Part
 
 ENOUGH = 10
 """Target rows from which a segment has a gradient of its own; smaller ones share that of the whole target."""
-FITTED_ON = 512
-"""Rows at most that a preconditioner is fitted on."""
+WHOLE = ""
+"""Name of the group that is the whole target."""
 
 
 def influence(inputs: Inputs) -> np.ndarray:
@@ -72,13 +75,28 @@ def effort(inputs: Inputs) -> np.ndarray:
     """
 
     def of(part: Part) -> np.ndarray:
-        if part.warm_up.open_adapter is None:
-            raise ValueError(
-                f"effort needs the adapter of warm-up {part.warm_up.name}, and it has none: train it with one"
-            )
-        ranker = part.warm_up.open_adapter()
+        ranker = _adapted(part, "effort")
         _, norms = ghost_products(ranker, part.rows, (), list(parameters(ranker, "adapter")))
         return np.abs(1 / (1 + np.exp(-part.logits)) - inputs.labels[part.index]) * np.sqrt(norms)
+
+    return inputs.by_part(of)
+
+
+def metagradient(inputs: Inputs) -> np.ndarray:
+    """How far the target's loss at the end of a training run falls by the row's being in it. (n,).
+
+    The run goes on from the warm-up's adapter, on the rows that the warm-up scores; each row is measured in
+    the half of them that holds it. Dear, and the nearest there is to leaving the row out.
+
+    Raises:
+        ValueError: A warm-up has no adapter.
+    """
+
+    def of(part: Part) -> np.ndarray:
+        ranker = _adapted(part, "metagradient")
+        shown = lambda run: steps(run, f"score, metagradient, warm-up {part.warm_up.name}", "step")  # noqa: E731
+        recipe = Recipe(seed=inputs.seed)
+        return -metagradient_of_halves(ranker, part.rows, part.target, recipe, progress=shown)
 
     return inputs.by_part(of)
 
@@ -86,51 +104,78 @@ def effort(inputs: Inputs) -> np.ndarray:
 def derivatives(inputs: Inputs, name: str, by: str, preconditioner: str = "none") -> np.ndarray:
     """<grad f_i, v> of each row, v being that of the row's own group of target rows. (n,) float64.
 
+    A group's way is a function of ranker, target and the rows that `Inputs.drawn` gives, a batch one of its
+    block: what else is scored, and in which shard, changes nothing.
+
     Args:
         inputs: All of it; what was done is written to its facts under `name`.
         name: Of the method.
         by: Column of the samples by whose values target rows are grouped.
         preconditioner: A name of `PRECONDITIONERS`.
     """
-    groups, column = target_groups(inputs.samples[by], inputs.target[by])
+    groups = target_groups(inputs.target[by])
+    values = inputs.samples[by].astype(str)
+    group_of = values.where(values.isin(groups), WHOLE).to_numpy(dtype=object)
+    # Logits at rest are of batches of all rows; a group's own batches are others where there are more groups.
+    differences = ["one-sided", "central"] if len(groups) < 2 else ["central"]
+    allowed = differences if len(groups) < MANY else []
+    everything = np.arange(len(inputs.target))
     facts = inputs.facts.setdefault(name, {})
 
     def of(part: Part) -> np.ndarray:
-        directions = target_gradients(part.ranker, part.target, groups)
+        mine, out = group_of[part.index], np.zeros(len(part.index))
+        names = sorted(set(mine))
+        directions = target_gradients(
+            part.ranker, part.target, [groups.get(group, everything) for group in names]
+        )
         if preconditioner != "none":
-            some = np.sort(np.random.default_rng(inputs.seed).permutation(len(part.rows))[:FITTED_ON])
             fitted = PRECONDITIONERS[preconditioner](
-                part.ranker, part.rows.subset(some), list(directions[0]), inputs.seed
+                part.ranker, inputs.drawn(part, DRAWN), list(directions[0]), inputs.seed
             )
             directions = [fitted(direction) for direction in directions]
-        dots, ways = directional_derivatives(part.ranker, part.rows, directions, inputs.seed, part.logits)
-        facts[part.warm_up.name] = ways
-        return dots[np.arange(len(part.index)), column[part.index]]
+        found = facts.setdefault(part.warm_up.name, {})
+        for group, direction in zip(names, directions, strict=True):
+            here = np.flatnonzero(mine == group)
+            key = (name, part.warm_up.name, group)
+            known = Way(**inputs.ways[key]) if key in inputs.ways else None
+            dots, [way] = directional_derivatives(
+                part.ranker,
+                part.rows if len(here) == len(mine) else part.rows.subset(here),
+                [direction],
+                inputs.seed,
+                part.logits[here],
+                allowed,
+                None if known else inputs.drawn(part, PROBE),
+                [known],
+            )
+            out[here] = dots[:, 0]
+            found[group or "all"] = inputs.ways[key] = way
+        return out
 
     return inputs.by_part(of)
 
 
-def target_groups(rows: pd.Series, target: pd.Series) -> tuple[list[np.ndarray], np.ndarray]:
-    """Which target rows speak for which rows: those of the same value, or all where there are too few.
+def target_groups(target: pd.Series) -> dict[str, np.ndarray]:
+    """The values that enough target rows have to speak for the rows of the same value.
 
     Args:
-        rows: (n,) a value for each row.
         target: (t,) a value for each target row.
 
     Returns:
-        K arrays of numbers of target rows, and (n,) the group of each row.
+        {value: numbers of its target rows}.
     """
-    groups: list[np.ndarray] = []
-    column = np.full(len(rows), -1)
-    for value in sorted(set(rows.astype(str))):
-        mine = np.flatnonzero((target.astype(str) == value).to_numpy())
-        if len(mine) >= ENOUGH:
-            column[(rows.astype(str) == value).to_numpy()] = len(groups)
-            groups.append(mine)
-    if (column < 0).any():
-        column[column < 0] = len(groups)
-        groups.append(np.arange(len(target)))
-    return groups, column
+    values = target.astype(str).to_numpy()
+    groups = {value: np.flatnonzero(values == value) for value in sorted(set(values))}
+    return {value: rows for value, rows in groups.items() if len(rows) >= ENOUGH}
+
+
+def _adapted(part: Part, method: str) -> Ranker:
+    """A part's warm-up with its adapter apart."""
+    if part.warm_up.open_adapter is None:
+        raise ValueError(
+            f"{method} needs the adapter of warm-up {part.warm_up.name}, and it has none: train it with one"
+        )
+    return part.warm_up.open_adapter()
 
 
 def _sign(inputs: Inputs) -> np.ndarray:

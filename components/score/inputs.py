@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from assay.components.core.manifest import read_manifest
+from assay.components.core.manifest import read_manifest, sha256_of
 from assay.components.core.progress import steps
 from assay.components.core.ranker import Pairs, Ranker, open_ranker
-from assay.components.core.samples import hash_unit, read_samples, relevance
+from assay.components.core.samples import hash_unit, read_samples, read_shard, relevance
 from assay.components.score.grades import Grades, grades_of
 
 TUNED = "target"
 """Among the warm-ups, the one that was trained on the target instead of on a share of the rows."""
+DRAWN = 512
+"""Training rows a warm-up ranker that its methods may look at beside those to be scored."""
 
 
 @dataclass
@@ -28,12 +30,14 @@ class WarmUp:
         seen: sample_id of the rows it trained on.
         open: Opens the ranker, its adapter merged.
         open_adapter: Opens it with its adapter apart, if it was trained with one.
+        digest: Says a hash of its weights, for a store.
     """
 
     name: str
     seen: frozenset[str]
     open: Callable[[], Ranker]
     open_adapter: Callable[[], Ranker] | None = None
+    digest: Callable[[], str] | None = None
 
 
 @dataclass
@@ -66,7 +70,8 @@ class Inputs:
     """All that a score may look at. Rows are in `sample_id` order.
 
     Attributes:
-        samples: (n,) training rows.
+        samples: (n,) rows to score; where they are but some of a table, with a column `block`, the number of
+            each row's block in it, so that batches are the same as if all were scored together.
         target: (t,) trusted rows.
         features: (n, k) float32.
         target_features: (t, k) float32.
@@ -79,6 +84,9 @@ class Inputs:
         trait_words: m names of them.
         facts: What methods have to say about themselves; goes into the manifest.
         kept: What several methods share, by name.
+        draw: Name of a warm-up -> its DRAWN training rows, where `samples` are not all the training rows.
+        reference: What `draw` gave, by name.
+        ways: (method, warm-up, group of the target) -> how a derivative was measured, or is to be.
     """
 
     samples: pd.DataFrame
@@ -94,6 +102,9 @@ class Inputs:
     trait_words: list[str] = field(default_factory=list)
     facts: dict = field(default_factory=dict)
     kept: dict = field(default_factory=dict)
+    draw: Callable[[str], pd.DataFrame] | None = None
+    reference: dict[str, pd.DataFrame] = field(default_factory=dict)
+    ways: dict[tuple[str, str, str], dict] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -126,10 +137,7 @@ class Inputs:
         Raises:
             ValueError: A row was seen by all of them.
         """
-        names = np.full(len(self.samples), "", dtype=object)
-        ids = self.samples["sample_id"].to_numpy()
-        for warm_up in reversed(self.warm_ups):
-            names[~np.isin(ids, list(warm_up.seen))] = warm_up.name
+        names = scorers(self.samples["sample_id"].to_numpy(), self.warm_ups)
         if (names == "").any():
             raise ValueError(
                 f"{int((names == '').sum())} rows were seen by every warm-up ranker: shares must be disjoint"
@@ -148,7 +156,9 @@ class Inputs:
             index = self.scored_by(warm_up)
             if len(index):
                 ranker = warm_up.open()
-                rows, target = rows_of(ranker, self.samples.iloc[index]), rows_of(ranker, self.target)
+                rows = rows_of(ranker, self.samples.iloc[index])
+                # A tokenizer refuses an empty list; not every method needs a target.
+                target = rows_of(ranker, self.target) if len(self.target) else rows.subset([])
                 found.append(Part(warm_up, ranker, index, rows, target))
         return found
 
@@ -168,16 +178,63 @@ class Inputs:
         """The same with some of the rows, by their numbers; methods report to the same facts."""
         samples = self.samples.iloc[rows].reset_index(drop=True)
         traits = None if self.traits is None else self.traits[rows]
-        return replace(self, samples=samples, features=self.features[rows], traits=traits, kept={})
+        draw = self.draw or partial(drawn_from, self.samples, self.warm_ups, self.seed)
+        return replace(self, samples=samples, features=self.features[rows], traits=traits, kept={}, draw=draw)
+
+    def drawn(self, part: Part, count: int) -> Pairs:
+        """At most DRAWN training rows that a warm-up scores, tokenised: those of the smallest hashes.
+
+        The same rows whichever of the table are scored, so that what is fitted or checked on them is too.
+        """
+        name = part.warm_up.name
+        if name not in self.reference:
+            draw = self.draw or partial(drawn_from, self.samples, self.warm_ups, self.seed)
+            self.reference[name] = draw(name)
+        return rows_of(part.ranker, self.reference[name].head(count).sort_values("sample_id"))
 
     def random(self) -> np.ndarray:
         """(n,) uniform draws, a function of each row's id and the seed."""
         return hash_unit(self.samples["sample_id"].tolist(), f"assay-random-{self.seed}")
 
 
+def scorers(ids: np.ndarray, warm_ups: list[WarmUp]) -> np.ndarray:
+    """(n,) name of the first warm-up that did not train on each row; "" where all of them did.
+
+    Raises:
+        ValueError: There is no warm-up.
+    """
+    if not warm_ups:
+        raise ValueError("no warm-up ranker was given: train one on a share of the rows, or two")
+    names = np.full(len(ids), "", dtype=object)
+    for warm_up in reversed(warm_ups):
+        names[~np.isin(ids, list(warm_up.seen))] = warm_up.name
+    return names
+
+
+def drawn_from(samples: pd.DataFrame, warm_ups: list[WarmUp], seed: int, name: str) -> pd.DataFrame:
+    """Of the rows that a warm-up scores, the DRAWN with the smallest hashes, in the order of these.
+
+    Args:
+        samples: (n,) all training rows.
+        warm_ups: All of them.
+        seed: Of the hash.
+        name: Of the warm-up.
+
+    Returns:
+        Columns sample_id and, where `samples` has them, context, item, label.
+    """
+    ids = samples["sample_id"].to_numpy()
+    mine = np.flatnonzero(scorers(ids, warm_ups) == name)
+    order = np.argsort(hash_unit(ids[mine].tolist(), f"assay-drawn-{seed}"), kind="stable")
+    columns = [c for c in ("sample_id", "context", "item", "label") if c in samples]
+    return samples.iloc[mine[order[:DRAWN]]][columns].reset_index(drop=True)
+
+
 def rows_of(ranker: Ranker, frame: pd.DataFrame) -> Pairs:
-    """Rows tokenised for a ranker, with their labels."""
-    return ranker.tokenise(frame["context"].tolist(), frame["item"].tolist(), frame["label"].to_numpy())
+    """Rows tokenised for a ranker, with their labels, and their blocks where they have any."""
+    blocks = frame["block"].to_numpy() if "block" in frame else None
+    columns = (frame[c].tolist() for c in ("context", "item"))
+    return ranker.tokenise(*columns, frame["label"].to_numpy(), blocks=blocks)
 
 
 def adapter_of(folder: Path) -> Callable[[], Ranker] | None:
@@ -186,43 +243,85 @@ def adapter_of(folder: Path) -> Callable[[], Ranker] | None:
     return partial(open_ranker, folder / "ranker", adapter) if adapter.is_dir() else None
 
 
-def read_inputs(
-    samples_folder: str, vectors_folder: str, warm_up_folders: dict[str, str], relevant_at: float, seed: int
-) -> Inputs:
-    """Inputs from what `ingest`, `embed` and the warm-ups wrote.
+def folders_of(warm_ups: str) -> dict[str, str]:
+    """{name: model folder} of what `warm_up` wrote, by name: share a's ranker comes first."""
+    return {folder.name: str(folder) for folder in sorted(Path(warm_ups).iterdir()) if folder.is_dir()}
 
-    Raises:
-        ValueError: The vectors are of other samples.
-    """
-    samples = read_samples(samples_folder)
-    ids = pd.read_parquet(Path(vectors_folder) / "sample_ids.parquet")["sample_id"]
-    if not ids.equals(samples["sample_id"].astype(ids.dtype)):
-        raise ValueError(
-            f"{vectors_folder} holds vectors of other samples than {samples_folder}: embed again"
-        )
-    features = np.load(Path(vectors_folder) / "features.npy", mmap_mode="r")
-    about = read_manifest(vectors_folder)
-    train, target = (np.flatnonzero((samples["split"] == s).to_numpy()) for s in ("train", "target"))
-    rankers = {
-        name: WarmUp(
+
+def read_warm_ups(folders: dict[str, str]) -> list[WarmUp]:
+    """Warm-ups from what `finetune` wrote, {name: folder}; the first scores every row it has not seen."""
+    return [
+        WarmUp(
             name,
             frozenset(pd.read_parquet(Path(folder) / "rows.parquet")["sample_id"]),
             partial(open_ranker, Path(folder) / "ranker"),
             adapter_of(Path(folder)),
+            partial(_digest, Path(folder)),
         )
-        for name, folder in warm_up_folders.items()
-    }
-    tuned = rankers.pop(TUNED, None)
+        for name, folder in folders.items()
+    ]
+
+
+def _digest(folder: Path) -> str:
+    """Of ranker and adapter alone: the folder's own also holds how the training went."""
+    return "-".join(sha256_of(path) for path in (folder / "ranker", folder / "adapter") if path.is_dir())
+
+
+def read_inputs(
+    samples_folder: str,
+    vectors_folder: str,
+    warm_up_folders: dict[str, str],
+    relevant_at: float,
+    seed: int,
+    splits: Sequence[str] = ("train",),
+    shard: str = "",
+) -> Inputs:
+    """Inputs from what `ingest`, `embed` and the warm-ups wrote.
+
+    Args:
+        samples_folder: A sample table.
+        vectors_folder: What `embed` wrote.
+        warm_up_folders: {name: model folder of `finetune`}.
+        relevant_at: Grade from which a row is relevant.
+        seed: Of random draws.
+        splits: Rows of which splits are to be scored.
+        shard: Of which shard; "" is the whole table.
+
+    Raises:
+        ValueError: The vectors are of other samples, or there is no such shard.
+    """
+    ids = pd.read_parquet(Path(vectors_folder) / "sample_ids.parquet")["sample_id"]
+    if not ids.equals(read_samples(samples_folder, columns=["sample_id"])["sample_id"].astype(ids.dtype)):
+        raise ValueError(
+            f"{vectors_folder} holds vectors of other samples than {samples_folder}: embed again"
+        )
+    features = np.load(Path(vectors_folder) / "features.npy", mmap_mode="r")
+    samples = read_shard(samples_folder, shard)
+    samples = samples[samples["split"].isin(list(splits))]
+    target = read_samples(samples_folder, ["target"])
+    folders = dict(warm_up_folders)
+    tuned = read_warm_ups({TUNED: folders.pop(TUNED)}) if TUNED in folders else [None]
+    warm_ups, about = read_warm_ups(folders), read_manifest(vectors_folder)
+
+    def draw(name: str) -> pd.DataFrame:
+        train = read_samples(samples_folder, ["train"], ["sample_id"])
+        chosen = drawn_from(train, warm_ups, seed, name)
+        texts = read_samples(
+            samples_folder, columns=["sample_id", "context", "item", "label"], ids=chosen["sample_id"]
+        )
+        return chosen.merge(texts, on="sample_id")
+
     return Inputs(
-        samples.iloc[train].reset_index(drop=True),
-        samples.iloc[target].reset_index(drop=True),
-        np.asarray(features[train]),
-        np.asarray(features[target]),
-        list(rankers.values()),
+        samples.reset_index(drop=True),
+        target,
+        np.asarray(features[samples.index.to_numpy()]),
+        np.asarray(features[ids.isin(target["sample_id"]).to_numpy()]),
+        warm_ups,
         relevant_at,
         seed,
-        tuned,
+        tuned[0],
         about["feature_words"],
-        np.load(Path(vectors_folder) / "traits.npy")[train],
+        np.load(Path(vectors_folder) / "traits.npy", mmap_mode="r")[samples.index.to_numpy()],
         about["trait_words"],
+        draw=draw,
     )

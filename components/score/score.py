@@ -1,6 +1,9 @@
-"""Samples, vectors, warm-up rankers -> one column a method, importance, decision and reason."""
+"""Samples, vectors, what was measured -> one column a method, importance, decision and reason."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,44 +13,42 @@ from assay.components.score.combine import WEIGHTS, combine, decide
 from assay.components.score.explain import explain
 from assay.components.score.inputs import Inputs, read_inputs
 from assay.components.score.label_noise import second_opinion
-from assay.components.score.methods import METHODS
+from assay.components.score.measure import MEASURED, joined
+from assay.components.score.methods import METHODS, check_methods, compute
 from assay.components.score.noise_rates import noise_by
 from assay.components.score.surrogate import surrogate
 from assay.components.score.weighing import learn_weights
 
 
-def compute(
-    inputs: Inputs, methods: list[str], measured: float = 1.0
+def complete(
+    inputs: Inputs, methods: Sequence[str], measured: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Raw scores of the named methods, and the CPU seconds each took.
+    """Raw scores of the named methods, and the CPU seconds each took here.
 
     Args:
-        inputs: All of it.
+        inputs: All of it; warm-ups are asked by methods that need all rows at once.
         methods: Names of `METHODS`.
-        measured: Share of the rows on which methods that need a ranker are measured; a surrogate gives the
-            others their rank.
+        measured: (n,) a column for each of the rankers' methods, null where it was not measured: there, a
+            surrogate gives the row its rank.
 
     Raises:
-        ValueError: A method is unknown, gave a number that is not finite, or has no surrogate good enough.
+        ValueError: A method was not measured, gave a number that is not finite, or has no surrogate good
+            enough.
     """
-    unknown = sorted(set(methods) - set(METHODS))
-    if unknown:
-        raise ValueError(f"unknown methods {', '.join(unknown)}; known: {', '.join(METHODS)}")
     scores, seconds = pd.DataFrame(index=range(len(inputs.samples))), {}
-    some = np.flatnonzero(inputs.random() < measured)
-    part = inputs.only(some) if len(some) < len(inputs.samples) else None
     for name in methods:
         started = cpu_seconds()
-        if part is not None and METHODS[name].by_ranker:
-            values = guessed(inputs, name, some, METHODS[name].compute(part))
+        if not METHODS[name].measured:
+            scores[name] = compute(inputs, name)
+        elif name not in measured:
+            raise ValueError(f"method {name} was not measured: name it where the rows are measured, too")
         else:
-            values = np.asarray(METHODS[name].compute(inputs), dtype=np.float64)
-        if values.shape != (len(inputs.samples),) or not np.isfinite(values).all():
-            raise ValueError(
-                f"method {name} gave {values.shape} values, {int((~np.isfinite(values)).sum())} not finite"
-            )
-        scores[name], seconds[name] = values, round(cpu_seconds() - started, 3)
-        say("score", f"{name}: {seconds[name]:.1f} CPU s")
+            values = measured[name].to_numpy(dtype=np.float64)
+            some = np.flatnonzero(~np.isnan(values))
+            scores[name] = values if len(some) == len(values) else guessed(inputs, name, some, values[some])
+        seconds[name] = round(cpu_seconds() - started, 3)
+        if seconds[name] >= 0.1:
+            say("score", f"{name}: {seconds[name]:.1f} CPU s")
     return scores, seconds
 
 
@@ -71,40 +72,31 @@ def told(inputs: Inputs) -> tuple[np.ndarray, list[str]]:
     return np.hstack([table, table * sign, sign]), words
 
 
-def score(
-    samples_folder: str,
-    vectors_folder: str,
-    warm_up_folders: dict[str, str],
-    scores_folder: str,
-    methods: list[str],
-    weights: dict[str, float] | None = None,
-    seed: int = 0,
-    measured: float = 1.0,
-    learn: bool = False,
-) -> dict:
-    """Score every training row and publish `scores.parquet`, in `sample_id` order.
+def judged(
+    inputs: Inputs, measured: pd.DataFrame, methods: Sequence[str], weights: dict[str, float]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Importance, decision, reason and explanation of each row, among the rows given.
 
     Args:
-        samples_folder: A sample table.
-        vectors_folder: What `embed` wrote.
-        warm_up_folders: {name: model folder of `finetune`}; each row is scored by one that did not see it.
-        scores_folder: Gets `scores.parquet`: sample_id, group_id, item_id, importance, a column a method,
-            noise, decision, reason, suggested_label, explanation, scored_by.
+        inputs: All of it.
+        measured: Of all shards, by sample_id.
         methods: Names of `METHODS`.
-        weights: Of importance; `WEIGHTS` if None.
-        seed: Of random draws.
-        measured: As `compute` takes it.
-        learn: Learn the weights on the target instead.
+        weights: Of importance.
 
     Returns:
-        Rows scored and rows by decision.
+        sample_id, group_id, item_id, importance, a column a method, noise, decision, reason, explanation,
+        scored_by; and the CPU seconds of each method.
+
+    Raises:
+        ValueError: Some rows are not among the measured ones.
     """
-    facts = read_manifest(samples_folder)
-    inputs = read_inputs(samples_folder, vectors_folder, warm_up_folders, facts["relevant_at"], seed)
-    scores, seconds = compute(inputs, methods, measured)
-    strata = inputs.samples[["task", "label"]].assign(scorer=inputs.scorer)
-    learned = learn_weights(inputs, methods) if learn else None
-    weights = learned.weights if learned else weights or WEIGHTS
+    ids = inputs.samples["sample_id"]
+    missing = ~ids.isin(measured.index)
+    if missing.any():
+        raise ValueError(f"{int(missing.sum())} of {len(ids)} rows were not measured: give every shard's")
+    measured = measured.loc[ids].reset_index(drop=True)
+    scores, seconds = complete(inputs, methods, measured)
+    strata = inputs.samples[["task", "label"]].assign(scorer=measured["scored_by"])
     combined = combine(scores, weights, strata)
     second = second_opinion(inputs) if "label_quality" in scores else None
     decisions = decide(inputs.relevant, inputs.labels, combined, second)
@@ -119,8 +111,65 @@ def score(
             decisions,
         ],
         axis=1,
-    ).assign(scored_by=inputs.scorer)
+    )
+    return table.assign(scored_by=measured["scored_by"].to_numpy()), seconds
+
+
+def score(
+    samples_folder: str,
+    vectors_folder: str,
+    warm_up_folders: dict[str, str],
+    measured_folders: Sequence[str],
+    scores_folder: str,
+    methods: Sequence[str],
+    weights: dict[str, float] | None = None,
+    seed: int = 0,
+    learn: bool = False,
+) -> dict:
+    """Score every training row and publish `scores.parquet`, in `sample_id` order.
+
+    Rows of other splits that were measured are judged apart, as if each were one more training row, and go
+    into `diagnosis.parquet`: nothing that selects sees them, and no training row's score knows of them.
+
+    Args:
+        samples_folder: A sample table.
+        vectors_folder: What `embed` wrote.
+        warm_up_folders: {name: model folder of `finetune`}; opened where weights are learned, or a method
+            needs all rows at once.
+        measured_folders: What `measure` wrote of each shard, in any order.
+        scores_folder: Gets `scores.parquet`, as `judged` says, and where other splits were measured
+            `diagnosis.parquet`, the same with a column split.
+        methods: Names of `METHODS`.
+        weights: Of importance; `WEIGHTS` if None.
+        seed: Of random draws.
+        learn: Learn the weights on the target instead.
+
+    Returns:
+        Rows scored and rows by decision.
+    """
+    check_methods(methods)
+    facts = read_manifest(samples_folder)
+    manifests = [read_manifest(folder) for folder in measured_folders]
+    tables = [pd.read_parquet(Path(folder) / MEASURED) for folder in measured_folders]
+    measured = pd.concat([table for table in tables if len(table)]).set_index("sample_id")
+    if measured.index.has_duplicates:
+        raise ValueError("some rows were measured twice: give every shard's once")
+    others = sorted(set(measured["split"]) - {"train"})
+
+    def inputs_of(splits: list[str]) -> Inputs:
+        return read_inputs(
+            samples_folder, vectors_folder, warm_up_folders, facts["relevant_at"], seed, splits
+        )
+
+    inputs = inputs_of(["train"])
+    learned = learn_weights(inputs, list(methods)) if learn else None
+    weights = learned.weights if learned else weights or WEIGHTS
+    table, seconds = judged(inputs, measured, methods, weights)
+    wrong = (table["decision"] != "keep").to_numpy()
     counts = {str(k): int(v) for k, v in table["decision"].value_counts().items()}
+    for manifest in manifests:
+        for name, took in manifest["method_seconds"].items():
+            seconds[name] = round(seconds.get(name, 0.0) + took, 3)
     about = {
         "rows": len(table),
         "decisions": counts,
@@ -128,9 +177,17 @@ def score(
         "weights_learned": learned.facts if learned else None,
         "method_seconds": seconds,
         "looks_wrong": {by: noise_by(inputs.samples[by], wrong) for by in ("segment", "source")},
-        "warm_up_seconds": sum(read_manifest(folder)["seconds"] for folder in warm_up_folders.values()),
+        "warm_up_seconds": manifests[0]["warm_up_seconds"],
+        "measure_seconds": round(sum(manifest["seconds"] for manifest in manifests), 3),
     }
     with publishing(scores_folder, seed=seed, samples_sha256=facts["sha256"], **about) as (folder, manifest):
-        manifest["methods"] = inputs.facts
+        manifest["methods"] = joined([*(one["methods"] for one in manifests), inputs.facts])
         table.to_parquet(folder / "scores.parquet", index=False)
+        if others:
+            say("score", f"diagnosis of {', '.join(others)}")
+            every = inputs_of(["train", *others])
+            diagnosis, _ = judged(every, measured, methods, weights)
+            diagnosis.insert(1, "split", every.samples["split"].astype(str))
+            diagnosis = diagnosis[diagnosis["split"] != "train"].reset_index(drop=True)
+            diagnosis.to_parquet(folder / "diagnosis.parquet", index=False)
     return {"rows": len(table), **counts}

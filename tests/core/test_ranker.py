@@ -45,6 +45,21 @@ def test_a_bi_encoder_encodes_each_distinct_text_once(tiny_encoder):
     assert np.allclose(scores, ranker.logits(pairs.batch(range(6))).detach(), atol=1e-5)
 
 
+def test_a_rows_score_is_a_function_of_its_block(ranker):
+    """To the last digit: the batches of a block do not know of the others, nor does the order of rows."""
+    lengths = np.random.default_rng(0).integers(1, 30, 90)
+    texts = [" ".join(["red shoe lamp"] * n) for n in lengths]
+    blocks = np.arange(90) // 30
+    whole = ranker.score(ranker.tokenise(texts, texts[::-1], blocks=blocks))
+    for block in range(3):
+        mine = np.flatnonzero(blocks == block)
+        alone = ranker.tokenise([texts[i] for i in mine], [texts[89 - i] for i in mine], blocks=blocks[mine])
+        assert np.array_equal(ranker.score(alone), whole[mine])
+        assert np.array_equal(ranker.score(alone.subset(range(30))), whole[mine])
+    pairs = ranker.tokenise(texts, texts, blocks=blocks)
+    assert all(len(set(blocks[batch.index.numpy()])) == 1 for batch in pairs.batches(token_budget=500))
+
+
 def test_a_saved_ranker_gives_the_same_scores(ranker, tmp_path):
     with torch.no_grad():
         for p in ranker.parameters():

@@ -7,6 +7,7 @@ from assay.components.core.samples import (
     hash_unit,
     iter_samples,
     read_samples,
+    read_shard,
     relevance,
     sample_ids,
     shard_files,
@@ -58,10 +59,25 @@ def test_shards_are_whole_blocks_and_read_back_the_same(tmp_path, shards):
     assert max(len(block) for block in iter_samples(tmp_path)) <= BLOCK
 
 
+def test_a_row_keeps_its_place_and_block_in_any_shard(tmp_path):
+    table = frame(2 * BLOCK + 500)
+    files = write_samples(table, tmp_path, 2)
+    whole = read_shard(tmp_path)
+    assert whole["block"].tolist() == [i // BLOCK for i in range(len(table))]
+    parts = pd.concat([read_shard(tmp_path, file.name) for file in files])
+    assert parts.index.tolist() == whole.index.tolist()
+    assert parts["sample_id"].equals(whole["sample_id"])
+    assert parts["block"].equals(whole["block"])
+    with pytest.raises(ValueError, match="no shard 'x'; it has part-00000.parquet, part-00001.parquet"):
+        read_shard(tmp_path, "x")
+
+
 def test_splits_and_columns_are_filtered(tmp_path):
     write_samples(frame(10), tmp_path)
     assert set(read_samples(tmp_path, ["test"])["split"]) == {"test"}
     assert list(read_samples(tmp_path, ["test"], ["sample_id"]).columns) == ["sample_id"]
+    some = read_samples(tmp_path)["sample_id"][2:5]
+    assert read_samples(tmp_path, ids=some)["sample_id"].tolist() == some.tolist()
 
 
 def test_a_repeated_id_is_refused(tmp_path):

@@ -61,6 +61,8 @@ def test_the_options_of_the_contract_are_there(helps):
         "noise",
         "with-full",
         "no-control",
+        "score-splits",
+        "store",
         "drop-unlabelled",
         "ranker",
         "model",

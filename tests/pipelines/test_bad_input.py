@@ -33,6 +33,9 @@ def spoiled(tmp_path, case):
         frame["grade"] *= 2000
     elif case == "gain":
         extra = ["--gain", "cubic"]
+    elif case == "store":
+        (tmp_path / "kept").write_text("not a folder")
+        extra = ["--store", "kept"]
     file = tmp_path / "pairs.csv"
     frame.to_csv(file, index=False)
     if case == "empty file":
@@ -45,6 +48,7 @@ def spoiled(tmp_path, case):
 
 
 CASES = {
+    "store": "--store kept: is a file",
     "missing file": "no such file",
     "missing column": "'name' (for item) is not in the file; it has: q, title, grade, pid, part",
     "empty file": "the file is empty",

@@ -28,10 +28,13 @@ def test_kubeflow_can_parse_it(spec):
 def test_the_dag_is_the_designs(spec):
     tasks = spec["root"]["dag"]["tasks"]
     assert set(tasks) == {
-        "ingest", "embed", "select", "finetune", "finetune-2", "score", "select-2", "for-loop-1", "evaluate",
-        "register", "condition-2",
+        "ingest", "embed", "select", "warm-up", "for-loop-1", "score", "select-2",
+        "for-loop-2", "evaluate", "register", "condition-3",
     }  # fmt: skip
-    assert tasks["for-loop-1"]["iteratorPolicy"] == {"parallelismLimit": 1}
+    # Shards are measured side by side, the arms trained one after another.
+    assert "iteratorPolicy" not in tasks["for-loop-1"]
+    assert set(spec["components"]["comp-for-loop-1"]["dag"]["tasks"]) == {"measure"}
+    assert tasks["for-loop-2"]["iteratorPolicy"] == {"parallelismLimit": 1}
     # The truth goes to evaluate alone.
     users = [n for n, t in tasks.items() if "truth" in json.dumps(t.get("inputs", {}))]
     assert users == ["evaluate"]
@@ -39,7 +42,7 @@ def test_the_dag_is_the_designs(spec):
 
 def test_steps_with_side_effects_are_never_cached(spec):
     components = spec["components"]
-    promote = components["comp-condition-2"]["dag"]["tasks"]["promote"]
+    promote = components["comp-condition-3"]["dag"]["tasks"]["promote"]
     for task in (spec["root"]["dag"]["tasks"]["register"], promote):
         assert not task["cachingOptions"].get("enableCache", False)
     assert spec["root"]["dag"]["tasks"]["ingest"]["cachingOptions"]["enableCache"]
@@ -48,7 +51,7 @@ def test_steps_with_side_effects_are_never_cached(spec):
 def test_inputs_that_a_sub_dag_does_not_declare_are_found(spec):
     assert undeclared(spec) == []
     broken = json.loads(json.dumps(spec))
-    loop = broken["components"]["comp-for-loop-1"]
+    loop = broken["components"]["comp-for-loop-2"]
     removed = next(iter(loop["inputDefinitions"]["parameters"]))
     del loop["inputDefinitions"]["parameters"][removed]
     assert any(removed in problem for problem in undeclared(broken))

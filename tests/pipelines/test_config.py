@@ -52,6 +52,9 @@ def test_a_ranker_is_tuned_on_the_target_only_where_a_method_asks():
         (["methods=[margin]"], "none of them has a weight"),
         (["weights=equal"], "weights.*'learned'"),
         (["weights=learned", "methods=[learnability]"], "learnability cannot be judged on the target"),
+        (["score_splits=[test]"], "score-splits: .*train is always scored"),
+        (["score_splits=train,target"], "score-splits.1: Input should be 'train', 'validation' or 'test'"),
+        (["shards=0"], "shards: Input should be greater than or equal to 1"),
         (["learning_rate=.inf"], "learning-rate: Input should be a finite number"),
         (["seed=4294967296"], "seed: Input should be less than"),
         (["name=a/b"], "name: .*letters, digits"),
@@ -84,10 +87,17 @@ def test_a_wrong_file_names_itself(tmp_path, text, words):
         load_config(path, {})
 
 
+def test_splits_to_score_are_a_list_or_names_with_commas():
+    for given in ("test, train", "[test, train, test]"):
+        assert load_config(None, {}, [f"score_splits={given}"]).score_splits == ["train", "test"]
+    assert load_config(None, {"score_splits": "train,validation"}).score_splits == ["train", "validation"]
+
+
 def test_the_hash_of_a_run_is_a_function_of_config_data_and_code(file):
     config = load_config(file, {})
     same = load_config(file, {"data": "elsewhere.csv"})
     assert config.run_hash("d", "c") == same.run_hash("d", "c")
+    assert config.run_hash("d", "c") == load_config(file, {"shards": 4}).run_hash("d", "c")
     other = [
         load_config(file, {"seed": 7}).run_hash("d", "c"),
         config.run_hash("e", "c"),

@@ -152,6 +152,7 @@ ALL_STEPS = [
     "Executing task 'select'",
     "finetune a:",
     "finetune b:",
+    "Executing task 'measure'",
     "Executing task 'score'",
     "Executing task 'select-2'",
     "finetune challenger:",
@@ -200,6 +201,47 @@ def test_ctrl_c_in_any_step_up_to_register(tmp_path, pairs_file, tiny_encoder, t
     result = assay(*arguments, cwd=tmp_path / "b")
     two = tmp_path / "b" / Path(result.stdout.strip()).parent
     assert (one / "selection.parquet").read_bytes() == (two / "selection.parquet").read_bytes()
+
+
+@pytest.mark.slow
+def test_shards_and_diagnosis_change_no_byte_of_scores_and_selection(tmp_path, tiny_encoder):
+    """Two blocks of rows, measured by two tasks side by side, against one."""
+    from tests.conftest import PAIRS_COLUMNS, pairs_frame
+
+    pairs_frame(500).to_csv(tmp_path / "pairs.csv", index=False)
+    outs = {}
+    for name, more in {
+        "one": [],
+        "two": ["--set", "shards=2", "--score-splits", "train,test", "--store", "scores"],
+    }.items():
+        result = assay(
+            *(
+                "run",
+                "--data",
+                "pairs.csv",
+                "--columns",
+                PAIRS_COLUMNS,
+                "--model",
+                tiny_encoder,
+                "--epochs",
+                "1",
+            ),
+            *("--set", "warm_up_share=0.05", "--no-control", "--name", name, "--out", name, *more),
+            cwd=tmp_path,
+        )
+        assert result.returncode == 0, result.stderr[-3000:]
+        outs[name] = tmp_path / name
+    assert (outs["two"] / "run.log").read_text().count("Executing task 'measure'") == 2
+    for file in ("scores.parquet", "selection.parquet"):
+        assert (outs["one"] / file).read_bytes() == (outs["two"] / file).read_bytes(), file
+    test = read_samples(outs["two"] / "samples", ["test"])
+    diagnosis = pd.read_parquet(outs["two"] / "diagnosis.parquet")
+    assert set(diagnosis["sample_id"]) == set(test["sample_id"])
+    assert not (outs["one"] / "diagnosis.parquet").exists()
+    html = {name: (out / "report.html").read_text() for name, out in outs.items()}
+    assert "Likely mislabelled test rows" in html["two"]
+    assert "Likely mislabelled test rows" not in html["one"]
+    assert list((tmp_path / "scores").rglob("part-*.parquet"))
 
 
 @pytest.mark.slow

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from assay.components.core.manifest import publishing
 from assay.components.core.ranker import Ranker, new_ranker
-from assay.components.core.samples import sample_ids
-from assay.components.finetune.adapters import wrap
+from assay.components.core.samples import sample_ids, write_samples
+from assay.components.finetune.adapters import merge, wrap
 from assay.components.score.inputs import Inputs, WarmUp
 from torch import nn
 
@@ -115,3 +116,73 @@ def inputs(planted, tiny_encoder):
     ]
     tuned = WarmUp("target", frozenset(), lambda: new_ranker("cross", tiny_encoder, 2).eval())
     return Inputs(known.samples, known.target, known.features, known.target_features, warm_ups, 0.5, 0, tuned)
+
+
+SMALL = 64
+"""Rows of a block in these tests."""
+
+
+class Table:
+    """A sample table with vectors and warm-ups on disk, in blocks small enough to shard a few hundred rows.
+
+    Attributes:
+        folder: Of the table.
+        frame: Its rows.
+        features: (n, k) by sample_id order.
+        warm_ups: {name: model folder}: a is a cross-encoder, b a bi-encoder, each scores half of the rows;
+            target stands for the one that was trained on the target.
+        wrong: sample_id of test rows whose label is wrong.
+    """
+
+    def __init__(self, folder, frame, features, warm_ups, wrong):
+        self.folder, self.frame, self.features = folder, frame, features
+        self.warm_ups, self.wrong = warm_ups, wrong
+
+    def written(self, name, frame=None, shards=1) -> tuple[str, str]:
+        """Folders of a sample table and of its vectors."""
+        frame = self.frame if frame is None else frame
+        samples, vectors = (str(self.folder / f"{name}-{what}") for what in ("samples", "vectors"))
+        with publishing(samples, relevant_at=0.5) as (folder, _):
+            write_samples(frame, folder, shards)
+        ids = sorted(frame["sample_id"])
+        words = ["likeness"] * self.features.shape[1]
+        with publishing(vectors, feature_words=words, trait_words=[]) as (folder, _):
+            np.save(folder / "traits.npy", np.zeros((len(ids), 0), dtype=np.float32))
+            np.save(folder / "features.npy", self.features.loc[ids].to_numpy(dtype=np.float32))
+            pd.DataFrame({"sample_id": ids}).to_parquet(folder / "sample_ids.parquet", index=False)
+        return samples, vectors
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory, tiny_encoder):
+    folder = tmp_path_factory.mktemp("table")
+    rng = np.random.default_rng(3)
+    frame = pairs_frame(36, 10)
+    truth = (frame["grade"] > 0).to_numpy()
+    flipped = rng.random(len(frame)) < 0.15
+    samples = rows(frame.assign(row=range(len(frame))), np.where(flipped, ~truth, truth).astype(float))
+    place = samples["item_id"].astype(int).map({int(p): i for i, p in enumerate(frame["pid"])}).to_numpy()
+    truth, flipped = truth[place], flipped[place]
+    split = samples["group_id"].str.extract(r"(\d+)$")[0].astype(int) % 9
+    samples["split"] = split.map({0: "target", 1: "target", 2: "test", 3: "validation"}).fillna("train")
+    samples["source"] = "test"
+    trusted = (samples["split"] == "target").to_numpy()
+    samples["label"] = np.where(trusted, truth, samples["label"]).astype(float)
+    samples["grade"] = samples["label"]
+    direction = rng.normal(size=8)
+    features = rng.normal(size=(len(samples), 8)) + np.outer(2 * truth - 1, direction)
+    train = samples.loc[samples["split"] == "train", "sample_id"].tolist()
+    warm_ups = {}
+    for number, (name, kind) in enumerate({"a": "cross", "b": "bi", "target": "cross"}.items()):
+        ranker = adapted(new_ranker(kind, tiny_encoder, number))
+        warm_ups[name] = str(folder / name)
+        with publishing(warm_ups[name]) as (beside, _):
+            ranker.network.save_pretrained(beside / "adapter")
+            merge(ranker)
+            ranker.save(beside / "ranker")
+            seen = train[number::2] if name != "target" else []
+            pd.DataFrame({"sample_id": seen}, dtype=str).to_parquet(beside / "rows.parquet")
+    wrong = set(samples.loc[(samples["split"] == "test") & flipped, "sample_id"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assay.components.core.samples.BLOCK", SMALL)
+        yield Table(folder, samples, pd.DataFrame(features, index=samples["sample_id"]), warm_ups, wrong)

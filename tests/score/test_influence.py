@@ -1,5 +1,7 @@
 """Influence: what its methods promise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,32 +11,6 @@ from assay.components.finetune.adapters import merge, wrap
 from assay.components.score import influence
 from assay.components.score.gradients import directions
 from assay.components.score.inputs import rows_of
-
-
-def test_training_on_proponents_lowers_the_targets_loss(tiny_encoder, inputs):
-    """What influence promises: a small step on the best rows helps the target, one on the worst hurts it."""
-    after = {}
-    scores = influence.influence(inputs)
-    rows = inputs.scored_by(inputs.warm_ups[0])
-    order = rows[np.argsort(-scores[rows])]
-    for name, chosen in {"best": order[:40], "worst": order[-40:], "none": order[:0]}.items():
-        ranker = inputs.warm_ups[0].open()
-        if len(chosen):
-            pairs = rows_of(ranker, inputs.samples.iloc[chosen])
-            ranker.requires_grad_(True)
-            loss = ranker.losses(pairs.batch(range(len(pairs)))).mean()
-            with torch.no_grad():
-                for p, g in zip(
-                    ranker.parameters(),
-                    torch.autograd.grad(loss, list(ranker.parameters()), allow_unused=True),
-                    strict=True,
-                ):
-                    if g is not None:
-                        p.sub_(g, alpha=0.01)
-        target = rows_of(ranker, inputs.target)
-        with torch.no_grad():
-            after[name] = float(ranker.losses(target.batch(range(len(target)))).mean())
-    assert after["best"] < after["none"] < after["worst"]
 
 
 def test_grad_dot_is_the_product_of_the_losses_gradients(inputs):
@@ -65,11 +41,17 @@ def test_influence_under_the_other_label_is_its_negative(inputs):
 
 def test_rows_are_measured_against_their_own_segment_where_the_target_has_enough_of_it():
     target = pd.Series(["red"] * 12 + ["blue"] * 3)
-    groups, column = influence.target_groups(pd.Series(["blue", "red", "green", "red"]), target)
-    assert [len(g) for g in groups] == [12, 15]
-    assert column.tolist() == [1, 0, 1, 0]
-    groups, column = influence.target_groups(pd.Series(["red", "red"]), target)
-    assert [len(g) for g in groups] == [12]
+    assert {value: len(rows) for value, rows in influence.target_groups(target).items()} == {"red": 12}
+
+
+def test_rows_of_no_segment_of_the_target_are_measured_against_all_of_it(inputs):
+    samples = inputs.samples.assign(segment=np.where(np.arange(len(inputs.samples)) % 3, "even", "neither"))
+    some = replace(inputs, samples=samples, facts={}, kept={}, ways={})
+    found, whole = influence.segment_influence(some), influence.influence(inputs)
+    neither = (samples["segment"] == "neither").to_numpy()
+    assert np.allclose(found[neither], whole[neither], atol=0.02 * np.abs(whole).max())
+    assert not np.allclose(found[~neither], whole[~neither], atol=0.02 * np.abs(whole).max())
+    assert set(some.facts["segment_influence"]["a"]) == {"even", "all"}
 
 
 @pytest.mark.parametrize("kind", ["cross", "bi"])

@@ -12,6 +12,7 @@ from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.prepare import IngestConfig, ingest
 from assay.components.score import dynamics
 from assay.components.score.inputs import TUNED, read_inputs
+from assay.components.score.methods import compute
 from assay.components.select.select import warm_up_shares
 from assay.examples.store import StoreConfig, simulate, write
 from sklearn.metrics import roc_auc_score
@@ -33,8 +34,8 @@ def test_the_tuned_ranker_scores_no_row_in_any_other_method(inputs):
 
 
 def test_without_a_ranker_tuned_on_the_target_it_says_what_to_do(inputs):
-    with pytest.raises(ValueError, match="needs a ranker trained on the target.*warm-up `target`"):
-        dynamics.learnability(dataclasses.replace(inputs, tuned=None))
+    with pytest.raises(ValueError, match="no ranker was trained on the target.*warm-up `target`"):
+        compute(dataclasses.replace(inputs, tuned=None), "learnability")
 
 
 @pytest.mark.slow

@@ -1,11 +1,12 @@
-"""Measuring on a share of the rows, and what is said where that cannot be done."""
+"""What was measured on a share of the rows, and what is said where the rest cannot be told."""
 
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from assay.components.score.methods import METHODS
-from assay.components.score.score import compute, guessed
+from assay.components.score.score import complete, guessed
 from scipy.stats import spearmanr
 
 
@@ -16,33 +17,26 @@ def known(planted):
     return dataclasses.replace(inputs, words=words, facts={}, kept={})
 
 
-def test_a_share_is_measured_and_the_rest_is_told_by_a_surrogate(known, monkeypatch):
-    asked = []
-
-    def dear(inputs):
-        asked.append(len(inputs.samples))
-        return (2 * inputs.labels - 1) * inputs.features[:, 1]
-
-    monkeypatch.setitem(METHODS, "influence", dataclasses.replace(METHODS["influence"], compute=dear))
-    scores, _ = compute(known, ["influence", "target_agreement"], measured=0.4)
-    assert asked == [int((known.random() < 0.4).sum())]
-    rest = known.random() >= 0.4
-    assert spearmanr(scores["influence"][rest], dear(known)[rest]).statistic > 0.8
+def test_a_share_is_measured_and_the_rest_is_told_by_a_surrogate(known):
+    dear = (2 * known.labels - 1) * known.features[:, 1]
+    some = known.random() < 0.4
+    measured = pd.DataFrame({"influence": np.where(some, dear, np.nan)})
+    scores, _ = complete(known, ["influence", "target_agreement"], measured)
+    assert spearmanr(scores["influence"][~some], dear[~some]).statistic > 0.8
     told = known.facts["influence"]["surrogate"]
-    assert (told["measured"], told["spearman"] > 0.8) == (asked[0], True)
+    assert (told["measured"], told["spearman"] > 0.8) == (int(some.sum()), True)
     assert next(iter(told["importances"])) == "words in common, for the label"
-    # What needs no ranker is measured on all rows.
+    # What needs no ranker is computed of all rows.
     assert np.array_equal(scores["target_agreement"], METHODS["target_agreement"].compute(known))
 
 
-def test_all_rows_are_measured_unless_asked_otherwise(known, monkeypatch):
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=len(known.samples))
-    random = dataclasses.replace(METHODS["influence"], compute=lambda inputs: noise[: len(inputs.samples)])
-    monkeypatch.setitem(METHODS, "influence", random)
-    assert np.array_equal(compute(known, ["influence"])[0]["influence"], noise)
+def test_what_was_measured_of_all_rows_is_taken_as_it_is(known):
+    noise = np.random.default_rng(0).normal(size=len(known.samples))
+    measured = pd.DataFrame({"influence": noise})
+    assert np.array_equal(complete(known, ["influence"], measured)[0]["influence"], noise)
+    measured.loc[known.random() >= 0.5, "influence"] = np.nan
     with pytest.raises(ValueError, match="measure all rows"):
-        compute(known, ["influence"], measured=0.5)
+        complete(known, ["influence"], measured)
 
 
 @pytest.mark.parametrize("name", ["margin", "knn_shapley"])

@@ -49,11 +49,14 @@ class Pairs:
         pad: `tokenizer.pad`, which fills rows up to the longest.
         labels: (n,) in [0, 1]; zeros if None.
         weights: (n,) > 0; ones if None.
+        blocks: (n,) number of each row's block: rows of different blocks share no batch. If None, 4,096
+            rows after one another are a block.
     """
 
-    def __init__(self, towers, pad, labels=None, weights=None):
+    def __init__(self, towers, pad, labels=None, weights=None, blocks=None):
         self.towers = towers
         self._pad = pad
+        self.blocks = None if blocks is None else np.asarray(blocks, dtype=np.int64)
         n = len(towers[0])
         self.labels = torch.as_tensor(
             np.zeros(n) if labels is None else np.array(labels), dtype=torch.float32
@@ -74,7 +77,8 @@ class Pairs:
         """Some of the rows, in the order given, as `Pairs` of their own."""
         index = np.asarray(rows, dtype=np.int64)
         towers = [[tower[i] for i in index] for tower in self.towers]
-        return Pairs(towers, self._pad, self.labels.numpy()[index], self.weights.numpy()[index])
+        blocks = None if self.blocks is None else self.blocks[index]
+        return Pairs(towers, self._pad, self.labels.numpy()[index], self.weights.numpy()[index], blocks)
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Pad some rows into a batch, in the order given."""
@@ -86,12 +90,15 @@ class Pairs:
 
     def batches(self, token_budget: int = TOKEN_BUDGET) -> Iterator[Batch]:
         """All rows once, in length-bucketed batches; `Batch.index` says where each row belongs."""
-        for rows in bucketed(self.lengths, token_budget):
+        for rows in bucketed(self.lengths, token_budget, blocks=self.blocks):
             yield self.batch(rows)
 
 
 def bucketed(
-    lengths: Sequence[int], token_budget: int = TOKEN_BUDGET, block: int = 4096
+    lengths: Sequence[int],
+    token_budget: int = TOKEN_BUDGET,
+    block: int = 4096,
+    blocks: np.ndarray | None = None,
 ) -> Iterator[list[int]]:
     """Group rows of similar length so that rows times longest stays within the budget.
 
@@ -100,14 +107,17 @@ def bucketed(
     Args:
         lengths: (n,) tokens a row.
         token_budget: Tokens a batch, padding included; a longer row is a batch of its own.
-        block: Rows that may share batches.
+        block: Rows after one another that may share batches.
+        blocks: (n,) number of each row's block, where blocks are not so regular.
 
     Yields:
         Row numbers of a batch, longest batch of the block first.
     """
     sizes = np.asarray(lengths)
-    for start in range(0, len(sizes), block):
-        order = start + np.argsort(-sizes[start : start + block], kind="stable")
+    numbers = np.arange(len(sizes)) // block if blocks is None else np.asarray(blocks)
+    for number in np.unique(numbers):
+        mine = np.flatnonzero(numbers == number)
+        order = mine[np.argsort(-sizes[mine], kind="stable")]
         rows: list[int] = []
         for row in order.tolist():
             if rows and (len(rows) + 1) * int(sizes[rows[0]]) > token_budget:

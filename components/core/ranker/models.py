@@ -86,10 +86,12 @@ class Ranker(nn.Module):
         """Where the weights are."""
         return next(self.network.parameters()).device
 
-    def tokenise(self, contexts: Sequence[str], items: Sequence[str], labels=None, weights=None) -> Pairs:
-        """Rows ready to be batched: texts tokenised once. `labels`, `weights`: (n,) or None."""
+    def tokenise(
+        self, contexts: Sequence[str], items: Sequence[str], labels=None, weights=None, blocks=None
+    ) -> Pairs:
+        """Rows ready to be batched: texts tokenised once. `labels`, `weights`, `blocks`: (n,) or None."""
         # Lengths differ on purpose here; `pad` fills each batch up to its own longest row.
-        return Pairs(self.towers(contexts, items), self.tokenizer.pad, labels, weights)
+        return Pairs(self.towers(contexts, items), self.tokenizer.pad, labels, weights, blocks)
 
     @torch.inference_mode()
     def score(
@@ -161,25 +163,34 @@ class BiEncoder(Ranker):
         token_budget: int = TOKEN_BUDGET,
         progress: Callable[[Iterator], Iterator] = iter,
     ) -> np.ndarray:
-        """As `Ranker.score`, but each distinct text is encoded once: a query stands in many rows."""
+        """As `Ranker.score`, each distinct text of a block encoded once: a query stands in many rows."""
         was_training = self.training
         self.eval()
-        distinct: dict[tuple[int, ...], int] = {}
+        blocks = np.zeros(len(pairs), dtype=np.int64) if pairs.blocks is None else pairs.blocks
+        distinct: dict[tuple[int, tuple[int, ...]], int] = {}
         texts: list[dict] = []
         places = np.empty((len(pairs.towers), len(pairs)), dtype=np.int64)
         for tower, rows in enumerate(pairs.towers):
-            for row, text in enumerate(rows):
-                place = places[tower, row] = distinct.setdefault(tuple(text["input_ids"]), len(texts))
+            for row, (text, block) in enumerate(zip(rows, blocks.tolist(), strict=True)):
+                place = places[tower, row] = distinct.setdefault(
+                    (block, tuple(text["input_ids"])), len(texts)
+                )
                 if place == len(texts):
                     texts.append(text)
         vectors = torch.empty(len(texts), self.network.encoder.config.hidden_size, device=self.device)
-        for index in progress(bucketed([len(text["input_ids"]) for text in texts], token_budget)):
+        lengths = [len(text["input_ids"]) for text in texts]
+        of_text = None if pairs.blocks is None else np.asarray([block for block, _ in distinct])
+        for index in progress(bucketed(lengths, token_budget, blocks=of_text)):
             inputs = self.tokenizer.pad([texts[i] for i in index], return_tensors="pt").to(self.device)
             vectors[index] = self.network.pooled(inputs)
-        left, right = (vectors[place] for place in torch.as_tensor(places))
-        logits = self.network.compare(left, right)
+        out = np.empty(len(pairs), dtype=np.float32)
+        for block in np.unique(blocks):
+            # Block by block: a product's last digit may change with the number of rows it is taken of.
+            mine = np.flatnonzero(blocks == block)
+            left, right = (vectors[place] for place in torch.as_tensor(places[:, mine]))
+            out[mine] = self.network.compare(left, right).float().cpu().numpy()
         self.train(was_training)
-        return logits.float().cpu().numpy()
+        return out
 
     def _save_network(self, folder: Path) -> None:
         self.network.encoder.save_pretrained(folder)

@@ -123,6 +123,8 @@ def directional_derivatives(
     seed: int = 0,
     logits: np.ndarray | None = None,
     allowed: Sequence[str] = ("one-sided", "central"),
+    probe: Pairs | None = None,
+    known: Sequence[Way | None] = (),
 ) -> tuple[np.ndarray, list[dict]]:
     """<grad f_i, v_k> of all rows, in the cheapest way that is faithful.
 
@@ -133,6 +135,8 @@ def directional_derivatives(
         seed: Of the probe.
         logits: (n,) the ranker's logits of the rows, if they are known: then one pass may do.
         allowed: Which finite differences may be taken.
+        probe: Rows on which the way is chosen; some of `rows`, by the seed, if None.
+        known: K ways that were chosen before; None for those that were not.
 
     Returns:
         (n, K) float64, and K descriptions: the fields of `Way`.
@@ -140,14 +144,16 @@ def directional_derivatives(
     if len(directions) >= MANY or not allowed:
         dots, exactly = exact_products(ranker, rows, directions, _shown)
         return dots, [asdict(exactly)] * len(directions)
-    numbers = np.sort(np.random.default_rng(seed).permutation(len(rows))[:PROBE])
-    probe = rows.subset(numbers)
-    exact, _ = exact_products(ranker, probe, directions)
-    # On the probe's own batches: another padding changes logits in the last digits.
-    at_rest = ranker.score(probe).astype(np.float64) if logits is not None else None
+    before = list(known) or [None] * len(directions)
+    if None in before:
+        if probe is None:
+            probe = rows.subset(np.sort(np.random.default_rng(seed).permutation(len(rows))[:PROBE]))
+        exact, _ = exact_products(ranker, probe, directions)
+        # On the probe's own batches: another padding changes logits in the last digits.
+        at_rest = ranker.score(probe).astype(np.float64) if logits is not None else None
     columns, ways = [], []
     for k, direction in enumerate(directions):
-        way = _faithful(ranker, probe, direction, exact[:, k], at_rest, allowed)
+        way = before[k] or _faithful(ranker, probe, direction, exact[:, k], at_rest, allowed)
         if way is None or way.step is None:
             dots, way = exact_products(ranker, rows, [direction], _shown)
             found = dots[:, 0]
