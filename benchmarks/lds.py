@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from assay.components.core.progress import say
 from assay.components.core.ranker import Pairs, Ranker
+from assay.components.core.samples import text_id
 from assay.components.finetune.adapters import wrap
 from assay.components.score.gradients.differences import directional_derivatives
 from assay.components.score.gradients.directions import parameters, target_gradients
 from assay.components.score.gradients.metagradient import (
     Recipe,
     metagradient,
-    metagradient_of_halves,
     train,
 )
 from assay.components.score.gradients.preconditioners import PRECONDITIONERS
@@ -91,7 +91,8 @@ def halves(work: Work) -> tuple[np.ndarray, np.ndarray]:
     """(SUBSETS, n) bool, rows of each half; (SUBSETS,) target loss after training on it."""
     rng = np.random.default_rng([work.recipe.seed, 1])
     inside = np.stack([rng.permutation(ROWS) < ROWS // 2 for _ in range(SUBSETS)])
-    file = KEPT / f"seed-{work.recipe.seed}.npy"
+    about = repr((work.recipe, ROWS, TARGET, WARM, texts().head(1).to_dict()))
+    file = KEPT / f"seed-{work.recipe.seed}-{text_id(about)[:12]}.npy"
     losses = np.load(file).tolist() if file.is_file() else []
     for number in range(len(losses), SUBSETS):
         ranker = copy.deepcopy(work.start)
@@ -126,7 +127,6 @@ METHODS: dict[str, Callable[[Work], np.ndarray]] = {
     "fisher": partial(grad_dot, preconditioner="fisher"),
     "ekfac": partial(grad_dot, preconditioner="ekfac"),
     "metagradient": lambda w: -metagradient(w.start, w.rows, w.target, w.recipe),
-    "metagradient of halves": lambda w: -metagradient_of_halves(w.start, w.rows, w.target, w.recipe),
 }
 
 
@@ -175,7 +175,7 @@ def main() -> None:
         table.add_row(name, f"{lds.mean():.3f}", each, f"{np.median(seconds):.1f}", f"{in_runs:.1f}")
     Console(width=110).print(table)
     ours, theirs = figures["ekfac"], figures.pop("kronfluence, EK-FAC")
-    faithful = figures["metagradient of halves"]
+    faithful = figures["metagradient"]
     record(
         "lds",
         {

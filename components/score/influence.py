@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from assay.components.core.progress import steps
 from assay.components.core.ranker import Ranker
+from assay.components.score.gradients import metagradient as training
 from assay.components.score.gradients.differences import MANY, PROBE, Way, directional_derivatives
 from assay.components.score.gradients.directions import length, parameters, target_gradients
 from assay.components.score.gradients.ghost import ghost_products
-from assay.components.score.gradients.metagradient import Recipe, metagradient_of_halves
 from assay.components.score.gradients.preconditioners import PRECONDITIONERS
 from assay.components.score.inputs import DRAWN, Inputs, Part
 
@@ -85,8 +85,8 @@ def effort(inputs: Inputs) -> np.ndarray:
 def metagradient(inputs: Inputs) -> np.ndarray:
     """How far the target's loss at the end of a training run falls by the row's being in it. (n,).
 
-    The run goes on from the warm-up's adapter, on the rows that the warm-up scores; each row is measured in
-    the half of them that holds it. Dear, and the nearest there is to leaving the row out.
+    The run goes on from the warm-up's adapter, on the rows that the warm-up scores. Dear, and the nearest
+    there is to leaving the row out.
 
     Raises:
         ValueError: A warm-up has no adapter.
@@ -95,8 +95,8 @@ def metagradient(inputs: Inputs) -> np.ndarray:
     def of(part: Part) -> np.ndarray:
         ranker = _adapted(part, "metagradient")
         shown = lambda run: steps(run, f"score, metagradient, warm-up {part.warm_up.name}", "step")  # noqa: E731
-        recipe = Recipe(seed=inputs.seed)
-        return -metagradient_of_halves(ranker, part.rows, part.target, recipe, progress=shown)
+        recipe = training.Recipe(seed=inputs.seed)
+        return -training.metagradient(ranker, part.rows, part.target, recipe, progress=shown)
 
     return inputs.by_part(of)
 

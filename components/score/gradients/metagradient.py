@@ -38,7 +38,7 @@ class Recipe:
 
     epochs: int = 2
     batch_size: int = 25
-    learning_rate: float = 1e-3
+    learning_rate: float = 7e-4
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-3
     seed: int = 0
@@ -269,17 +269,3 @@ def metagradient(
             out[run.plan[step]] += run.back(before, owed, step)
         run.put(start)
     return out
-
-
-def metagradient_of_halves(
-    ranker: Ranker, rows: Pairs, target: Pairs, recipe: Recipe, scope: str = "adapter", progress=iter
-) -> np.ndarray:
-    """`metagradient` of each row in the training run on that random half of the rows which holds it. (n,).
-
-    In a subset others are missing, and a row then says more than among all the rows that say the same. Two
-    runs on a half each cost what one on all rows does.
-    """
-    half = np.zeros(len(rows))
-    half[np.random.default_rng(recipe.seed).permutation(len(rows))[: len(rows) // 2]] = 1.0
-    both = [metagradient(ranker, rows, target, recipe, h, scope, progress) for h in (half, 1.0 - half)]
-    return both[0] + both[1]

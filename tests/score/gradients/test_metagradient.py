@@ -66,15 +66,6 @@ def test_it_tells_what_leaving_rows_out_does(work):
     assert spearmanr([scores[k].sum() for k in kept], losses).statistic > 0.7
 
 
-def test_each_row_is_measured_in_the_half_that_holds_it(work):
-    ranker, rows, target = work
-    both = meta.metagradient_of_halves(ranker, rows, target, RECIPE)
-    half = np.isin(np.arange(32), np.random.default_rng(RECIPE.seed).permutation(32)[:16])
-    for h in (half, ~half):
-        alone = meta.metagradient(ranker, rows, target, RECIPE, h.astype(float))
-        assert np.array_equal(both[h], alone[h])
-
-
 def test_a_row_without_a_share_owes_nothing_and_changes_nothing(work):
     ranker, rows, target = work
     shares = (np.arange(32) % 2).astype(float)
