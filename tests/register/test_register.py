@@ -47,7 +47,7 @@ def test_mlflow_can_score_with_the_version_and_nothing_is_pickled(tiny_run, regi
 
 def test_registering_again_gives_the_same_version(tiny_run, registry):
     hash_ = registry.get_model_version("tiny", "1").tags["assay.run_hash"]
-    [model] = tiny_run.out.glob("steps/*/for-loop-1-iteration-0/finetune*/model")
+    [model] = tiny_run.out.glob("steps/*/for-loop-2-iteration-0/finetune*/model")
     steps = model.parents[2]
     folders = (
         steps / "evaluate" / "evidence",
