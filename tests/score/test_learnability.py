@@ -59,7 +59,8 @@ def test_wrong_labels_are_not_learnable(tmp_path):
     (tmp_path / "vectors").mkdir()
     samples[["sample_id"]].to_parquet(tmp_path / "vectors" / "sample_ids.parquet")
     np.save(tmp_path / "vectors" / "features.npy", np.zeros((len(samples), 1), dtype=np.float32))
-    (tmp_path / "vectors" / "manifest.json").write_text('{"feature_words": ["none"]}')
+    np.save(tmp_path / "vectors" / "traits.npy", np.zeros((len(samples), 0), dtype=np.float32))
+    (tmp_path / "vectors" / "manifest.json").write_text('{"feature_words": ["none"], "trait_words": []}')
     warm_ups = {name: str(tmp_path / name) for name in ("a", "b", "target")}
     relevant_at = read_manifest(names["samples"])["relevant_at"]
     inputs = read_inputs(names["samples"], names["vectors"], warm_ups, relevant_at, 0)

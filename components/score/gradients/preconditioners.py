@@ -55,7 +55,7 @@ def adam(
 def fisher(ranker: Ranker, rows: Pairs, names: list[str], seed: int = 0) -> Preconditioner:
     """1 / E[g_i^2], the diagonal of the Fisher information, labels drawn from the ranker itself."""
     moments: dict[str, Tensor] = {}
-    for layer, a, b in _sampled(ranker, rows, names, seed):
+    for layer, a, b in _seen(ranker, _drawn(ranker, rows, seed), names):
         if layer.weight:
             _add(moments, layer.weight, _square_of_weight(layer, a, b) / len(rows))
         if layer.bias:
@@ -75,9 +75,10 @@ def ekfac(ranker: Ranker, rows: Pairs, names: list[str], seed: int = 0) -> Preco
         if layer.kind in ("linear", "conv1d") and layer.weight
     ]
     held = [name for layer in linear for name in (layer.weight, layer.bias) if name]
+    drawn = _drawn(ranker, rows, seed)
     inner: dict[str, Tensor] = {}
     outer: dict[str, Tensor] = {}
-    for layer, a, b in _sampled(ranker, rows, held, seed):
+    for layer, a, b in _seen(ranker, drawn, held):
         a, b = _with_bias(layer, a), _rows(b)
         # Padding, and positions that nothing reads, carry no gradient: they are no part of the curvature.
         a = a * (b != 0).any(-1, keepdim=True)
@@ -86,7 +87,7 @@ def ekfac(ranker: Ranker, rows: Pairs, names: list[str], seed: int = 0) -> Preco
     left = {name: torch.linalg.eigh(m).eigenvectors for name, m in outer.items()}
     right = {name: torch.linalg.eigh(m).eigenvectors for name, m in inner.items()}
     spread: dict[str, Tensor] = {}
-    for layer, a, b in _sampled(ranker, rows, held, seed):
+    for layer, a, b in _seen(ranker, drawn, held):
         a, b = _with_bias(layer, a) @ right[layer.weight], _rows(b) @ left[layer.weight]
         _add(spread, layer.weight, torch.einsum("bto,bti->boi", b, a).pow_(2).sum(0) / len(rows))
 
@@ -126,17 +127,21 @@ def _divided_by(scale: dict[str, Tensor]) -> Preconditioner:
     }
 
 
-def _sampled(ranker: Ranker, rows: Pairs, names: list[str], seed: int):
-    """(layer, factor, gradient of the output) of all rows, of the loss to labels drawn from the ranker."""
-    layers = layers_of(ranker.network, names)
+def _drawn(ranker: Ranker, rows: Pairs, seed: int) -> Pairs:
+    """The rows with labels drawn from the ranker."""
     generator = torch.Generator().manual_seed(seed)
     # Drawn for all rows at once, so that a row's label does not depend on its batch.
     draws = torch.rand(len(rows), generator=generator).numpy()
     logits = ranker.score(rows)
     drawn = torch.as_tensor(draws < 1 / (1 + np.exp(-logits)), dtype=torch.float32)
-    sampled = Pairs(rows.towers, rows._pad, drawn.numpy(), rows.weights.numpy())
+    return Pairs(rows.towers, rows._pad, drawn.numpy(), rows.weights.numpy())
+
+
+def _seen(ranker: Ranker, rows: Pairs, names: list[str]):
+    """(layer, factor, gradient of the output) of all rows, of the loss to their labels."""
+    layers = layers_of(ranker.network, names)
     loss = lambda f, y: F.binary_cross_entropy_with_logits(f, y, reduction="none")  # noqa: E731
-    for _, tape in traced(ranker, sampled, layers, loss):
+    for _, tape in traced(ranker, rows, layers, loss):
         yield from _joined(tape.seen)
 
 
