@@ -71,7 +71,8 @@ def written(folder: Path, name: str, frame: pd.DataFrame) -> tuple[str, str]:
     samples, vectors = str(folder / f"{name}-samples"), str(folder / f"{name}-vectors")
     with publishing(samples, relevant_at=0.5) as (beside, _):
         write_samples(frame, beside)
-    with publishing(vectors, feature_words=["none"]) as (beside, _):
+    with publishing(vectors, feature_words=["none"], trait_words=[]) as (beside, _):
+        np.save(beside / "traits.npy", np.zeros((len(frame), 0), dtype=np.float32))
         np.save(beside / "features.npy", np.zeros((len(frame), 1), dtype=np.float32))
         pd.DataFrame({"sample_id": sorted(frame["sample_id"])}).to_parquet(beside / "sample_ids.parquet")
     return samples, vectors
