@@ -97,7 +97,7 @@ def measured(
 
     Args:
         inputs: All of it.
-        names: Methods with `by_ranker`.
+        names: Methods with `Method.measured`.
         store: Folder where scores are looked up, and new ones added; "" is none.
 
     Returns:

@@ -9,7 +9,7 @@ from assay.components.core.ranker import new_ranker, open_ranker
 from assay.components.core.samples import read_samples
 from assay.components.finetune import finetune as step
 from assay.components.finetune.adapters import merge, wrap
-from assay.components.finetune.finetune import FinetuneConfig, finetune
+from assay.components.finetune.finetune import FinetuneConfig, finetune, finetune_each
 from assay.components.finetune.trainer import BucketedSampler
 from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.prepare import IngestConfig, ingest
@@ -199,3 +199,23 @@ def test_only_the_arm_of_the_target_trains_on_it_and_on_nothing_else(samples, ti
     folders[1] = str(tmp_path / "mixed")
     with pytest.raises(ValueError, match="'target': 20 of its rows are no rows of target"):
         finetune(FinetuneConfig("target", str(tiny_encoder)), *folders, str(tmp_path / "model"))
+
+
+def test_arms_of_one_task_are_each_what_they_would_be_alone_and_pay_for_themselves(
+    samples, tiny_encoder, tmp_path
+):
+    ids = read_samples(samples / "samples", ["train"])["sample_id"]
+    arms = pd.DataFrame({"sample_id": ids[:48], "arm": ["a"] * 24 + ["b"] * 24})
+    with publishing(tmp_path / "selection") as (beside, _):
+        arms.to_parquet(beside / "selection.parquet")
+    folders = str(samples / "samples"), str(tmp_path / "selection")
+    config = FinetuneConfig("a", str(tiny_encoder), epochs=1)
+    finetune_each(config, ["a", "b"], *folders, str(tmp_path / "models"))
+    finetune(FinetuneConfig("b", str(tiny_encoder), epochs=1), *folders, str(tmp_path / "alone"))
+    of = {arm: read_manifest(tmp_path / "models" / arm) for arm in "ab"}
+    assert of["b"]["sha256"] == read_manifest(tmp_path / "alone")["sha256"]
+    assert set(pd.read_parquet(tmp_path / "models" / "a" / "rows.parquet")["sample_id"]) == set(ids[:24])
+    # A manifest counts its process's seconds; those of two in one process must not be counted twice.
+    assert all(manifest["seconds"] > 0 for manifest in of.values())
+    whole = read_manifest(tmp_path / "models")["seconds"]
+    assert of["a"]["seconds"] + of["b"]["seconds"] <= whole
