@@ -23,6 +23,9 @@ DAMPING = 0.1
 FLOOR = 1e-3
 """Of a diagonal, relative to the mean of all weights."""
 
+CURVED = 256
+"""Rows that EK-FAC is fitted on, at most: its eigenbases want tokens, of which a row has a dozen or more."""
+
 
 def identity(ranker: Ranker, rows: Pairs, names: list[str], seed: int = 0) -> Preconditioner:
     """None at all: plain dot products."""
@@ -67,8 +70,11 @@ def ekfac(ranker: Ranker, rows: Pairs, names: list[str], seed: int = 0) -> Preco
     """Inverse of the eigenvalue-corrected Kronecker-factored Fisher information of the linear layers.
 
     George et al. 2018, "Fast Approximate Natural Gradient Descent in a Kronecker-factored Eigenbasis"; for
-    influence: Grosse et al. 2023. Weights of other layers get zero, as in kronfluence.
+    influence: Grosse et al. 2023. Weights of other layers get zero, as in kronfluence. Of more than `CURVED`
+    rows, that many are drawn by the seed.
     """
+    if len(rows) > CURVED:
+        rows = rows.subset(np.sort(np.random.default_rng(seed).permutation(len(rows))[:CURVED]))
     linear = [
         layer
         for layer in layers_of(ranker.network, names)
@@ -82,8 +88,10 @@ def ekfac(ranker: Ranker, rows: Pairs, names: list[str], seed: int = 0) -> Preco
         a, b = _with_bias(layer, a), _rows(b)
         # Padding, and positions that nothing reads, carry no gradient: they are no part of the curvature.
         a = a * (b != 0).any(-1, keepdim=True)
-        _add(inner, layer.weight, a.flatten(0, 1).T @ a.flatten(0, 1))
-        _add(outer, layer.weight, b.flatten(0, 1).T @ b.flatten(0, 1))
+        for sums, each in ((inner, a.flatten(0, 1)), (outer, b.flatten(0, 1))):
+            if layer.weight not in sums:
+                sums[layer.weight] = each.new_zeros(each.shape[1], each.shape[1])
+            sums[layer.weight].addmm_(each.T, each)
     left = {name: torch.linalg.eigh(m).eigenvectors for name, m in outer.items()}
     right = {name: torch.linalg.eigh(m).eigenvectors for name, m in inner.items()}
     spread: dict[str, Tensor] = {}
@@ -183,4 +191,7 @@ def _with_bias(layer: Layer, a: Tensor) -> Tensor:
 
 def _add(sums: dict[str, Tensor], name: str | None, value: Tensor) -> None:
     assert name
-    sums[name] = sums[name] + value if name in sums else value.clone()
+    if name in sums:
+        sums[name] += value
+    else:
+        sums[name] = value.clone()
