@@ -34,8 +34,8 @@ from transformers.utils import logging as transformers_logging
 
 WORK = "ASSAY_WORK"
 """Folder for checkpoints of training under way; a killed run goes on from there."""
-TARGET = "target"
-"""The arm that trains on the target, and on nothing else; no other arm may hold a row of it."""
+TRUSTED = {"target": ["target"], "target_only": ["target"], "random_target": ["train", "target"]}
+"""{arm that may train on the target: splits of its rows}: the ranker of `learnability`, and two baselines."""
 PROBE = 256
 """Validation rows on which the reloaded model must give the same scores."""
 
@@ -45,7 +45,7 @@ class FinetuneConfig:
     """How a ranker is trained.
 
     Attributes:
-        arm: Which rows of the selection.
+        arm: Which rows of the selection; `NAME:k` is NAME once more, by `seed` + k.
         model: What `resolve` opens.
         ranker: `cross` or `bi`.
         adapter: A name of `ADAPTERS`.
@@ -67,6 +67,11 @@ class FinetuneConfig:
     patience: int = 2
     max_length: int = 128
     seed: int = 0
+
+    @property
+    def own_seed(self) -> int:
+        """Seed of this arm's training."""
+        return self.seed + int(self.arm.partition(":")[2] or 0)
 
     def __post_init__(self) -> None:
         if self.ranker not in ("cross", "bi"):
@@ -92,20 +97,10 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         The manifest's figures: train_rows, train_steps, history.
 
     Raises:
-        ValueError: The arm has no rows, or rows of another split than its own: `train`, and `target` of arm
-            `target`.
+        ValueError: The arm has no rows, or rows of another split than its own: `train`, but for `TRUSTED`.
         RuntimeError: The reloaded ranker does not give identical scores.
     """
-    selection = pd.read_parquet(Path(selection_folder) / "selection.parquet", columns=["sample_id", "arm"])
-    chosen = selection.loc[selection["arm"] == config.arm, "sample_id"]
-    if chosen.empty:
-        raise ValueError(f"arm {config.arm!r} has no rows; the selection has {sorted(set(selection['arm']))}")
-    split = TARGET if config.arm == TARGET else "train"
-    samples = read_samples(samples_folder, [split, "validation"])
-    train = samples[samples["sample_id"].isin(set(chosen)) & (samples["split"] == split)]
-    validation = samples[samples["split"] == "validation"]
-    if len(train) != len(chosen):
-        raise ValueError(f"arm {config.arm!r}: {len(chosen) - len(train)} of its rows are no rows of {split}")
+    train, validation = rows_of_arm(config.arm, samples_folder, selection_folder)
     checkpoint = resolve(config.model)
     facts = read_manifest(samples_folder)
     work = _work_folder(config, train, facts["sha256"], sha256_of(checkpoint))
@@ -124,6 +119,34 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         }
     shutil.rmtree(work, ignore_errors=True)
     return {key: manifest[key] for key in ("train_rows", "train_steps", "history")}
+
+
+def rows_of_arm(arm: str, samples_folder: str, selection_folder: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(rows that an arm trains on, validation rows), in `sample_id` order.
+
+    Labels are those of the selection, which may have corrected them; weights those of the samples times the
+    selection's.
+
+    Raises:
+        ValueError: As `finetune`.
+    """
+    columns = ["sample_id", "arm", "label", "weight"]
+    selection = pd.read_parquet(Path(selection_folder) / "selection.parquet", columns=columns)
+    chosen = selection[selection["arm"] == arm].set_index("sample_id")
+    if chosen.empty:
+        raise ValueError(f"arm {arm!r} has no rows; the selection has {sorted(set(selection['arm']))}")
+    splits = TRUSTED.get(arm.split(":")[0], ["train"])
+    samples = read_samples(samples_folder, [*splits, "validation"])
+    train = samples[samples["sample_id"].isin(chosen.index) & (samples["split"] != "validation")]
+    if len(train) != len(chosen):
+        missing = len(chosen) - len(train)
+        raise ValueError(f"arm {arm!r}: {missing} of its rows are no rows of {' or '.join(splits)}")
+    given = chosen.loc[train["sample_id"]]
+    train = train.assign(
+        label=given["label"].to_numpy(dtype=np.float32),
+        weight=train["weight"].to_numpy() * given["weight"].to_numpy(dtype=np.float32),
+    )
+    return train, samples[samples["split"] == "validation"]
 
 
 def finetune_each(
@@ -162,8 +185,8 @@ def _train(
 ) -> tuple[Ranker, RankerTrainer]:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    set_seed(config.seed)
-    ranker = new_ranker(config.ranker, checkpoint, config.seed, config.max_length).to(device())
+    set_seed(config.own_seed)
+    ranker = new_ranker(config.ranker, checkpoint, config.own_seed, config.max_length).to(device())
     wrap(ranker, config.adapter)
     say(f"finetune {config.arm}", f"{len(train)} rows, {config.epochs} epochs, {config.ranker}-encoder")
     arguments = TrainingArguments(
@@ -181,8 +204,8 @@ def _train(
         metric_for_best_model="eval_auc",
         greater_is_better=True,
         bf16=has_bf16(),
-        seed=config.seed,
-        data_seed=config.seed,
+        seed=config.own_seed,
+        data_seed=config.own_seed,
         dataloader_num_workers=0,
         remove_unused_columns=False,
         report_to=[],

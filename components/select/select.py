@@ -13,7 +13,9 @@ from assay.components.select.budget import parse_budget, rows_of_budget
 from assay.components.select.strata import best_of_strata
 
 SELECTION = "selection.parquet"
-_COLUMNS = ["sample_id", "group_id", "item_id", "arm", "importance", "decision", "reason"]
+_COLUMNS = ["sample_id", "group_id", "item_id", "arm", "label", "weight", "importance", "decision", "reason"]
+"""Of a selection: `label` is what the row is trained on, `weight` what its own weight is multiplied by."""
+_READ = ["sample_id", "group_id", "item_id", "label"]
 
 
 def random_rows(samples: pd.DataFrame, count: int, salt: str) -> pd.DataFrame:
@@ -37,14 +39,14 @@ def warm_up_shares(
     Returns:
         Rows a share.
     """
-    samples = read_samples(samples_folder, ["train"], ["sample_id", "group_id", "item_id"])
+    samples = read_samples(samples_folder, ["train"], _READ)
     count = max(1, min(len(samples) // 2, math.floor(share * len(samples) + 0.5)))
     drawn = random_rows(samples, 2 * count, f"assay-warm-up-{seed}")
     table = drawn.assign(
         arm=["a"] * count + ["b"] * count, importance=np.nan, decision="keep", reason="random"
     )
     if "target" in arms:
-        target = read_samples(samples_folder, ["target"], ["sample_id", "group_id", "item_id"])
+        target = read_samples(samples_folder, ["target"], _READ)
         table = pd.concat(
             [table, target.assign(arm="target", importance=np.nan, decision="keep", reason="target")]
         )
@@ -106,6 +108,7 @@ def select(
     if not scores["sample_id"].equals(samples["sample_id"].astype(scores["sample_id"].dtype)):
         raise ValueError(f"{scores_folder} scores other rows than {samples_folder}: score again")
     count = rows_of_budget(parse_budget(budget), len(scores))
+    scores["label"] = samples["label"]
     scores["stratum"] = samples["task"].astype(str) + "/" + samples["label"].round(2).astype(str)
     taken, reason = challenger_rows(scores, count)
     scores["reason"] = reason
@@ -128,6 +131,7 @@ def select(
 
 
 def _publish(table: pd.DataFrame, folder: str, samples_manifest: dict, about: dict) -> None:
+    table = table.assign(weight=np.float32(1)) if "weight" not in table else table
     table = table[_COLUMNS].sort_values(["arm", "sample_id"]).reset_index(drop=True)
     with publishing(folder, samples_sha256=samples_manifest["sha256"], **about) as (beside, _):
         table.to_parquet(beside / SELECTION, index=False)

@@ -9,7 +9,7 @@ from assay.components.core.ranker import new_ranker, open_ranker
 from assay.components.core.samples import read_samples
 from assay.components.finetune import finetune as step
 from assay.components.finetune.adapters import merge, wrap
-from assay.components.finetune.finetune import FinetuneConfig, finetune, finetune_each
+from assay.components.finetune.finetune import FinetuneConfig, finetune, finetune_each, rows_of_arm
 from assay.components.finetune.trainer import BucketedSampler
 from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.prepare import IngestConfig, ingest
@@ -22,10 +22,16 @@ def samples(tmp_path_factory, pairs_file):
     folder = tmp_path_factory.mktemp("finetune")
     config = IngestConfig(str(pairs_file), columns=parse_columns(PAIRS_COLUMNS))
     ingest(config, *(str(folder / name) for name in ("samples", "texts", "truth")))
-    ids = read_samples(folder / "samples", ["train"])["sample_id"]
+    rows = read_samples(folder / "samples", ["train"]).head(96)
     with publishing(folder / "selection") as (beside, _):
-        pd.DataFrame({"sample_id": ids[:96], "arm": "challenger"}).to_parquet(beside / "selection.parquet")
+        chosen(rows["sample_id"], "challenger", rows["label"]).to_parquet(beside / "selection.parquet")
     return folder
+
+
+def chosen(ids, arm, label=None, weight=1.0):
+    """Rows of an arm as `select` writes them; a label by the row's id where none is given."""
+    label = [int(i, 16) % 2 for i in ids] if label is None else label
+    return pd.DataFrame({"sample_id": ids, "arm": arm, "label": label, "weight": weight})
 
 
 def train(samples, tiny_encoder, out, **changes):
@@ -185,7 +191,7 @@ def test_only_the_arm_of_the_target_trains_on_it_and_on_nothing_else(samples, ti
         "challenger": pd.concat([table.loc[table["split"] == "train", "sample_id"][:20], of_target[:1]]),
     }
     with publishing(tmp_path / "selection") as (beside, _):
-        rows = [pd.DataFrame({"sample_id": ids, "arm": arm}) for arm, ids in arms.items()]
+        rows = [chosen(ids, arm) for arm, ids in arms.items()]
         pd.concat(rows).to_parquet(beside / "selection.parquet")
     folders = [str(samples / "samples"), str(tmp_path / "selection")]
     finetune(FinetuneConfig("target", str(tiny_encoder), epochs=1), *folders, str(tmp_path / "tuned"))
@@ -193,19 +199,44 @@ def test_only_the_arm_of_the_target_trains_on_it_and_on_nothing_else(samples, ti
     with pytest.raises(ValueError, match="'challenger': 1 of its rows are no rows of train"):
         finetune(FinetuneConfig("challenger", str(tiny_encoder)), *folders, str(tmp_path / "model"))
     with publishing(tmp_path / "mixed") as (beside, _):
-        pd.DataFrame({"sample_id": arms["challenger"], "arm": "target"}).to_parquet(
-            beside / "selection.parquet"
-        )
+        chosen(arms["challenger"], "target").to_parquet(beside / "selection.parquet")
     folders[1] = str(tmp_path / "mixed")
     with pytest.raises(ValueError, match="'target': 20 of its rows are no rows of target"):
         finetune(FinetuneConfig("target", str(tiny_encoder)), *folders, str(tmp_path / "model"))
+
+
+def test_labels_are_those_of_the_selection_and_weights_those_of_both(samples, tmp_path):
+    table = read_samples(samples / "samples", ["train"]).head(3)
+    rows = chosen(table["sample_id"], "challenger", [0.0, 0.25, 1.0], [1.0, 0.5, 2.0])
+    with publishing(tmp_path / "selection") as (beside, _):
+        rows[::-1].to_parquet(beside / "selection.parquet")
+    train, validation = rows_of_arm("challenger", str(samples / "samples"), str(tmp_path / "selection"))
+    assert train["sample_id"].tolist() == table["sample_id"].tolist()
+    assert train["label"].tolist() == [0.0, 0.25, 1.0]
+    assert train["weight"].tolist() == (table["weight"] * [1.0, 0.5, 2.0]).tolist()
+    assert set(validation["split"]) == {"validation"}
+
+
+def test_a_repeat_of_an_arm_is_trained_by_a_seed_of_its_own(samples, tiny_encoder, tmp_path):
+    ids = read_samples(samples / "samples", ["train"])["sample_id"][:32]
+    with publishing(tmp_path / "selection") as (beside, _):
+        pd.concat([chosen(ids, arm) for arm in ("control", "control:1")]).to_parquet(
+            beside / "selection.parquet"
+        )
+    found = {}
+    for arm, seed in (("control", 0), ("control", 1), ("control:1", 0)):
+        out = tmp_path / f"{arm}-{seed}"
+        config = FinetuneConfig(arm, str(tiny_encoder), epochs=1, seed=seed)
+        finetune(config, str(samples / "samples"), str(tmp_path / "selection"), str(out))
+        found[arm, seed] = read_manifest(out)["sha256"]
+    assert found["control:1", 0] == found["control", 1] != found["control", 0]
 
 
 def test_arms_of_one_task_are_each_what_they_would_be_alone_and_pay_for_themselves(
     samples, tiny_encoder, tmp_path
 ):
     ids = read_samples(samples / "samples", ["train"])["sample_id"]
-    arms = pd.DataFrame({"sample_id": ids[:48], "arm": ["a"] * 24 + ["b"] * 24})
+    arms = chosen(ids[:48], ["a"] * 24 + ["b"] * 24)
     with publishing(tmp_path / "selection") as (beside, _):
         arms.to_parquet(beside / "selection.parquet")
     folders = str(samples / "samples"), str(tmp_path / "selection")

@@ -120,7 +120,17 @@ def test_scores_and_selection_have_the_columns_of_the_contract(tiny_run):
     assert scores["importance"].between(0, 1).all()
     assert scores["suggested_label"].isna().equals(scores["decision"] == "keep")
     selection = pd.read_parquet(tiny_run.out / "selection.parquet")
-    assert list(selection) == ["sample_id", "group_id", "item_id", "arm", "importance", "decision", "reason"]
+    assert list(selection) == [
+        "sample_id",
+        "group_id",
+        "item_id",
+        "arm",
+        "label",
+        "weight",
+        "importance",
+        "decision",
+        "reason",
+    ]
     train = read_samples(tiny_run.out / "samples", ["train"])
     assert set(scores["sample_id"]) == set(train["sample_id"]) >= set(selection["sample_id"])
 
