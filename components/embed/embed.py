@@ -12,6 +12,7 @@ from assay.components.core.manifest import publishing, read_manifest
 from assay.components.core.progress import steps
 from assay.components.core.ranker import TextEncoder
 from assay.components.core.samples import read_samples
+from assay.components.core.vectors import PAIRS, SAMPLE_IDS, TEXTS
 from assay.components.embed.features import (
     INTERACTION,
     REDUCED,
@@ -40,7 +41,8 @@ def embed(
     Args:
         samples_folder: A sample table.
         texts_folder: Holds `texts.parquet`.
-        vectors_folder: Gets `texts.npy` (texts, d) float32 in the order of `texts.parquet`; `features.npy`
+        vectors_folder: Gets `texts.npy` (texts, d) float32 in the order of `texts.parquet`; `pairs.npy`
+            (n, 2) int32, which of them are each row's context and item; `features.npy`
             (n, k) float32 in `sample_id` order, the first columns being `SIMILARITIES`, standardised, all of
             it fitted on training and target rows alone; `traits.npy` (n, m) float32 likewise;
             `cosine.npy` (n,) float32, the encoder's own opinion of each row; `sample_ids.parquet`.
@@ -89,9 +91,10 @@ def embed(
         "traits": told.facts,
     }
     with publishing(vectors_folder, seed=seed, model=model, **about) as (folder, _):
-        np.save(folder / "texts.npy", vectors)
+        np.save(folder / TEXTS, vectors)
+        np.save(folder / PAIRS, np.column_stack([left, right]).astype(np.int32))
         np.save(folder / "features.npy", features)
         np.save(folder / "traits.npy", table)
         np.save(folder / "cosine.npy", alike[:, 0])
-        samples[["sample_id"]].to_parquet(folder / "sample_ids.parquet", index=False)
+        samples[["sample_id"]].to_parquet(folder / SAMPLE_IDS, index=False)
     return about

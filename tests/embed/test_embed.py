@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from assay.components.core.manifest import publishing
 from assay.components.core.samples import read_samples, text_id, write_samples
+from assay.components.core.vectors import row_vectors
 from assay.components.embed.embed import embed
 from assay.components.embed.features import SIMILARITIES, interactions
 from assay.components.embed.texts import reduced, tfidf
@@ -99,3 +100,18 @@ def test_the_features_of_training_rows_do_not_depend_on_the_test_rows(embedded, 
     assert not np.allclose(
         *(np.load(f / "features.npy")[~mine] for f in (folder / "vectors", tmp_path / "v"))
     )
+
+
+def test_the_vectors_of_rows_are_those_of_their_two_texts(embedded):
+    folder, paths, _ = embedded
+    samples = read_samples(paths["samples"])
+    texts = pd.read_parquet(folder / "texts" / "texts.parquet")["text"].tolist()
+    vectors = dict(zip(texts, np.load(folder / "vectors" / "texts.npy"), strict=True))
+    some = samples.iloc[[300, 7, 8]]
+    found = row_vectors(paths["vectors"], some["sample_id"])
+    for row, (context, item) in enumerate(zip(some["context"], some["item"], strict=True)):
+        expected = np.concatenate([vectors[context], vectors[item]]) / np.sqrt(2)
+        assert np.allclose(found[row], expected, atol=1e-6)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    with pytest.raises(KeyError, match="no vectors of 1 of 2 rows"):
+        row_vectors(paths["vectors"], [some["sample_id"].iloc[0], "unknown"])
