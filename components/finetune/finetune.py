@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from assay.components.core.arms import parse_arm
 from assay.components.core.checkpoints import resolve
 from assay.components.core.manifest import (
     MANIFEST,
@@ -71,7 +72,7 @@ class FinetuneConfig:
     @property
     def own_seed(self) -> int:
         """Seed of this arm's training."""
-        return self.seed + int(self.arm.partition(":")[2] or 0)
+        return self.seed + parse_arm(self.arm).repeat
 
     def __post_init__(self) -> None:
         if self.ranker not in ("cross", "bi"):
@@ -135,7 +136,7 @@ def rows_of_arm(arm: str, samples_folder: str, selection_folder: str) -> tuple[p
     chosen = selection[selection["arm"] == arm].set_index("sample_id")
     if chosen.empty:
         raise ValueError(f"arm {arm!r} has no rows; the selection has {sorted(set(selection['arm']))}")
-    splits = TRUSTED.get(arm.split(":")[0], ["train"])
+    splits = TRUSTED.get(parse_arm(arm).name, ["train"])
     samples = read_samples(samples_folder, [*splits, "validation"])
     train = samples[samples["sample_id"].isin(chosen.index) & (samples["split"] != "validation")]
     if len(train) != len(chosen):
