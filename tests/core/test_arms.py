@@ -4,7 +4,7 @@ from assay.components.core.errors import BadInput
 
 
 @pytest.mark.parametrize(
-    "text, arm",
+    ("text", "arm"),
     [
         ("control", Arm("control")),
         ("control:2", Arm("control", "", 2)),
