@@ -28,6 +28,7 @@ from assay.components.core.progress import say
 from assay.components.core.ranker import Pairs, Ranker, new_ranker
 from assay.components.finetune.adapters import merge, wrap
 from assay.components.score.gradients.differences import (
+    STEPS,
     central_difference,
     directional_derivatives,
     one_sided_difference,
@@ -39,7 +40,8 @@ from record import ROOT, record
 from scipy.stats import spearmanr
 
 PEERS = ROOT / ".venv-peers" / "attribution"
-STEP = 0.01
+STEP, ONE_SIDED = STEPS["central"][0], STEPS["one-sided"][0]
+"""Those that the self-check tries first, and takes here."""
 BATCH = 64
 TARGET_BATCH = 16
 """Rows of the peers' batches; a small target in one batch would be padded to its longest row."""
@@ -157,7 +159,7 @@ def main() -> None:
         "step": lambda: step(ranker, rows),
         "lora_step": lambda: step(lora, rows),
         "central": lambda: central_difference(ranker, rows, v, STEP),
-        "one_sided": lambda: one_sided_difference(ranker, rows, v, STEP, logits),
+        "one_sided": lambda: one_sided_difference(ranker, rows, v, ONE_SIDED, logits),
         "ghost": lambda: ghost_products(ranker, rows, [v]),
         "whole": lambda: whole(rows, target),
         "loop": lambda: loop(ranker, some["loop"], v),
@@ -175,7 +177,7 @@ def main() -> None:
     exact = row_by_row(ranker, rows, [v])[:, 0]
     agreement = {
         "central": spearmanr(exact, central_difference(ranker, rows, v, STEP)).statistic,
-        "one_sided": spearmanr(exact, one_sided_difference(ranker, rows, v, STEP, logits)).statistic,
+        "one_sided": spearmanr(exact, one_sided_difference(ranker, rows, v, ONE_SIDED, logits)).statistic,
         "ghost": spearmanr(exact, ghost_products(ranker, rows, [v])[0][:, 0]).statistic,
     }
     [chosen] = directional_derivatives(ranker, rows, [v], logits=logits)[1]
