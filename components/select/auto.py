@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,10 @@ from assay.components.core.manifest import read_manifest
 from assay.components.core.metrics import Lists
 from assay.components.core.samples import hash_unit, read_samples, relevance
 from assay.components.select.baselines.given import row_features
-from assay.components.select.cheap_rankers import Exam, Pupils
+from assay.components.select.cheap_rankers import Exam, Rows, learnt
 
 LADDER = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-"""Budgets tried, of the rows that are not cut as mislabelled."""
+"""Budgets tried, of the plausible rows."""
 MOST = 30_000
 """Rows at most that a cheap ranker is given: so small a ranker learns no more from more."""
 LISTS = 300
@@ -24,8 +24,8 @@ LISTS = 300
 RESAMPLES = 8
 """Rankers a budget, each of a resample of its rows."""
 
-Choose = Callable[[int], Sequence[str]]
-"""Rows to take -> sample ids of the challenger's."""
+Choose = Callable[[int], pd.DataFrame]
+"""Rows to take -> the challenger's: sample_id, label (trained on), weight (times the row's own)."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def smallest_within(curve: np.ndarray, epsilon: float) -> np.ndarray:
 
 def auto_budget(
     samples_folder: str,
-    scores_folder: str,
     vectors_folder: str,
     choose: Choose,
+    plausible: int,
     seed: int,
     epsilon: float = 0.005,
     gain: str = "exponential",
@@ -75,9 +75,9 @@ def auto_budget(
 
     Args:
         samples_folder: A sample table.
-        scores_folder: What `score` wrote: how many rows are not cut.
         vectors_folder: What `embed` wrote.
         choose: Gives the challenger's rows at a number of rows.
+        plausible: Rows that it may choose from without reaching for those it cuts.
         seed: Of the resamples and of the control's draws.
         epsilon: How much worse than the best may be, relative, in [0, 1).
         gain: Of nDCG.
@@ -88,46 +88,53 @@ def auto_budget(
     """
     if not 0 <= epsilon < 1:
         raise BadInput(f"--budget auto: epsilon {epsilon} is not in [0, 1)")
-    facts = read_manifest(samples_folder)
     train = read_samples(samples_folder, ["train"], ["sample_id", "label", "weight"]).set_index("sample_id")
-    decisions = pd.read_parquet(Path(scores_folder) / "scores.parquet", columns=["decision"])["decision"]
-    plausible = int((decisions == "keep").sum())
     if plausible < 2:
         raise BadInput(
             f"--budget auto: {plausible} of {len(train)} rows look rightly labelled; name a budget"
         )
     largest = min(plausible, MOST)
     counts = sorted({max(2, round(share * largest)) for share in LADDER})
-    chosen = {count: list(choose(count)) for count in counts}
+    chosen = {count: choose(count).set_index("sample_id").sort_index() for count in counts}
     order = np.argsort(hash_unit(train.index.tolist(), f"assay-control-{seed}"), kind="stable")
     pool = train.index[order[:MOST]]
-
-    ids = pool.union(pd.Index(np.unique(np.concatenate([chosen[count] for count in counts]))))
+    ids = pool.union(pd.Index(np.unique(np.concatenate([rows.index for rows in chosen.values()]))))
     if not ids.isin(train.index).all():
         raise ValueError(f"{int((~ids.isin(train.index)).sum())} of the chosen rows are no training rows")
-    known = train.loc[ids]
-    pupils = Pupils(
-        ids,
-        row_features(vectors_folder, ids),
-        known["label"].to_numpy(dtype=np.float64),
-        known["weight"].to_numpy(dtype=np.float64),
-        seed,
-    )
-    exam = _exam(samples_folder, vectors_folder, facts, gain, seed)
+    features, own_weight = row_features(vectors_folder, ids), train["weight"]
+    exam = _exam(samples_folder, vectors_folder, gain, seed)
+
+    def lesson(rows: pd.DataFrame) -> Rows:
+        weights = rows["weight"].to_numpy(np.float64) * own_weight[rows.index].to_numpy(np.float64)
+        mine = features[ids.get_indexer(rows.index)]
+        return Rows(rows.index.tolist(), mine, rows["label"].to_numpy(np.float64), weights)
+
+    def marks(lessons: list[Rows]) -> np.ndarray:
+        """(1 + DRAWS,) of one budget."""
+        salts = (f"assay-auto-{seed}-{resample}" for resample in range(RESAMPLES))
+        return exam.marks(np.stack([learnt(*one) for one in zip(lessons, repeat(exam.features), salts)]))
+
     places = [hash_unit(pool.tolist(), f"assay-auto-control-{seed}-{r}") for r in range(RESAMPLES)]
-    controls = [pool[np.argsort(place, kind="stable")] for place in places]
-
-    def curve(rows_of: Callable[[int, int], Sequence[str]]) -> np.ndarray:
-        return np.stack(
-            [
-                exam.marks(np.stack([pupils.scores(rows_of(n, r), r, exam) for r in range(RESAMPLES)]))
-                for n in counts
-            ]
-        )
-
-    mine, control = curve(lambda n, r: chosen[n]), curve(lambda n, r: controls[r][:n].tolist())
+    draws = [
+        train.loc[pool[np.argsort(place, kind="stable")], ["label"]].assign(weight=1.0) for place in places
+    ]
+    mine = np.stack([marks([lesson(chosen[count])] * RESAMPLES) for count in counts])
+    control = np.stack([marks([lesson(draw[:count].sort_index()) for draw in draws]) for count in counts])
     picked = smallest_within(mine, epsilon)
-    bounds = [np.quantile(marks[:, 1:], [0.025, 0.975], axis=1) for marks in (mine, control)]
+    (low, high), (control_low, control_high) = (
+        np.quantile(curve[:, 1:], [0.025, 0.975], axis=1) for curve in (mine, control)
+    )
+    columns = {
+        "budget": np.array(counts) / len(train),
+        "rows": np.array(counts),
+        "metric": mine[:, 0],
+        "low": low,
+        "high": high,
+        "control": control[:, 0],
+        "control_low": control_low,
+        "control_high": control_high,
+        "chosen_in": np.bincount(picked[1:], minlength=len(counts)) / (len(picked) - 1),
+    }
     about = {
         "chosen": counts[picked[0]],
         "metric": exam.metric,
@@ -135,26 +142,14 @@ def auto_budget(
         "epsilon": epsilon,
         "rankers": RESAMPLES,
         "lists": exam.counts.shape[1],
-        "curve": [
-            {
-                "budget": count / len(train),
-                "rows": count,
-                "metric": float(mine[number, 0]),
-                "low": float(bounds[0][0, number]),
-                "high": float(bounds[0][1, number]),
-                "control": float(control[number, 0]),
-                "control_low": float(bounds[1][0, number]),
-                "control_high": float(bounds[1][1, number]),
-                "chosen_in": float((picked[1:] == number).mean()),
-            }
-            for number, count in enumerate(counts)
-        ],
+        "curve": pd.DataFrame(columns).to_dict("records"),
     }
     return AutoBudget(counts[picked[0]], about)
 
 
-def _exam(samples_folder: str, vectors_folder: str, facts: dict, gain: str, seed: int) -> Exam:
+def _exam(samples_folder: str, vectors_folder: str, gain: str, seed: int) -> Exam:
     """Whole lists of the validation split, `LISTS` at most, by the hash of their names."""
+    facts = read_manifest(samples_folder)
     rows = read_samples(samples_folder, ["validation"], ["sample_id", "group_id", "label", "grade"])
     groups = np.unique(rows["group_id"].to_numpy(dtype=str))
     kept = groups[np.argsort(hash_unit(groups.tolist(), "assay-auto-lists"), kind="stable")[:LISTS]]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from assay.components.core.errors import BadInput
 from assay.components.core.metrics import GAINS, Lists
 from assay.components.core.samples import hash_unit
@@ -115,61 +113,64 @@ def auc_of(scores: np.ndarray, relevant: np.ndarray, weights: np.ndarray) -> np.
 
 
 @dataclass(frozen=True)
-class Pupils:
-    """Rows that cheap rankers may learn from.
+class Rows:
+    """What cheap rankers learn from.
 
     Attributes:
-        ids: Sample ids, sorted.
+        ids: (n,) sample ids.
         features: (n, k).
         labels: (n,) in [0, 1], as trained on.
         weights: (n,) > 0.
-        seed: Of the resamples.
     """
 
-    ids: pd.Index
+    ids: list[str]
     features: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
-    seed: int
 
-    def scores(self, chosen: Sequence[str], resample: int, exam: Exam) -> np.ndarray:
-        """(v,) scores of the validation rows by a ranker of a resample of the chosen rows.
 
-        The resample is a Poisson bootstrap, in which how often a row counts is a function of its id: the same
-        at every budget, so that budgets are compared like with like, and whatever the order of rows.
-        Oza and Russell 2001, "Online Bagging and Boosting". The rows that count zero times choose the
-        regularisation.
-        """
-        rows = self.ids.get_indexer(pd.Index(sorted(chosen)))
-        draws = hash_unit(self.ids[rows].tolist(), f"assay-auto-{self.seed}-{resample}")
-        times = np.maximum(poisson.ppf(draws, 1.0), 0.0)
-        inside, outside = rows[times > 0], rows[times == 0]
-        weights = self.weights[inside] * times[times > 0]
-        models = [m for m in (self._fit(inside, weights, c) for c in STRENGTHS) if m is not None]
-        if not models:
-            return np.zeros(len(exam.features))
-        losses = [self._loss(outside, model) for model in models]
-        slope, intercept = models[int(np.argmin(losses))]
-        return exam.features @ slope + intercept
+def learnt(rows: Rows, judged: np.ndarray, salt: str) -> np.ndarray:
+    """Scores that a ranker gives, a logistic regression that learnt from a resample of some rows.
 
-    def _fit(self, rows: np.ndarray, weights: np.ndarray, strength: float) -> tuple[np.ndarray, float] | None:
-        """Logistic regression on labels that may lie between 0 and 1: each row is there once as either.
+    The resample is a Poisson bootstrap, in which how often a row counts is a function of its id: the same
+    at every budget, so that budgets are compared like with like, and whatever the order of rows. Oza and
+    Russell 2001, "Online Bagging and Boosting". The rows that count zero times choose the regularisation.
 
-        Returns (k,) slope and intercept; None where all labels are 0, or all are 1.
-        """
-        from sklearn.linear_model import LogisticRegression
+    Args:
+        rows: (n,) in the order of their ids, so that sums are, too.
+        judged: (v, k) features of the rows to score.
+        salt: Of the resample.
 
-        share = np.r_[self.labels[rows], 1 - self.labels[rows]]
-        some = share > 0
-        either = np.repeat([1, 0], len(rows))[some]
-        if len(np.unique(either)) < 2:
-            return None
-        features = np.tile(self.features[rows], (2, 1))[some]
-        model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100)
-        model.fit(features, either, sample_weight=(share * np.tile(weights, 2))[some])
-        return model.coef_[0], float(model.intercept_[0])
+    Returns:
+        (v,) float64, high for relevant; all 0 where there was nothing to learn.
+    """
+    times = np.maximum(poisson.ppf(hash_unit(rows.ids, salt), 1.0), 0.0)
+    fitted = [model for model in (_fit(rows, times, strength) for strength in STRENGTHS) if model is not None]
+    if not fitted:
+        return np.zeros(len(judged))
+    slope, intercept = min(fitted, key=lambda model: _loss(rows, times == 0, *model))
+    return judged @ slope + intercept
 
-    def _loss(self, rows: np.ndarray, model: tuple[np.ndarray, float]) -> float:
-        logits = self.features[rows] @ model[0] + model[1]
-        losses = np.logaddexp(0, logits) - self.labels[rows] * logits
-        return float(np.average(losses, weights=self.weights[rows])) if len(rows) else 0.0
+
+def _fit(rows: Rows, times: np.ndarray, strength: float) -> tuple[np.ndarray, float] | None:
+    """Logistic regression on labels that may lie between 0 and 1: each row is there once as either.
+
+    Returns (k,) slope and intercept; None where all labels are 0, or all are 1.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    weights = np.r_[rows.labels, 1 - rows.labels] * np.tile(rows.weights * times, 2)
+    some = weights > 0
+    either = np.repeat([1, 0], len(rows.labels))[some]
+    if len(np.unique(either)) < 2:
+        return None
+    model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100)
+    model.fit(np.tile(rows.features, (2, 1))[some], either, sample_weight=weights[some])
+    return model.coef_[0], float(model.intercept_[0])
+
+
+def _loss(rows: Rows, which: np.ndarray, slope: np.ndarray, intercept: float) -> float:
+    """Mean cross-entropy to the labels of some rows; 0 of none."""
+    logits, labels = rows.features[which] @ slope + intercept, rows.labels[which]
+    losses = np.logaddexp(0, logits) - labels * logits
+    return float(np.average(losses, weights=rows.weights[which])) if which.any() else 0.0

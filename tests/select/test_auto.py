@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,28 +55,28 @@ class Planted:
         with publishing(folder / "vectors") as (beside, _):
             table.loc[order, ["sample_id"]].to_parquet(beside / "sample_ids.parquet", index=False)
             np.save(beside / "features.npy", features[order].astype(np.float32))
-        with publishing(folder / "scores") as (beside, _):
-            rows = order[order < TRAIN]
-            pd.DataFrame(
-                {"sample_id": table["sample_id"][rows], "decision": np.where(flipped[rows], "drop", "keep")}
-            ).to_parquet(beside / "scores.parquet", index=False)
-        self.paths = [str(folder / name) for name in ("samples", "scores", "vectors")]
+        self.paths = [str(folder / name) for name in ("samples", "vectors")]
+        self.labels = table.set_index("sample_id")["label"]
         self.good = table["sample_id"][train & ~flipped].tolist()
         self.bad = table["sample_id"][flipped].tolist()
 
     def choose(self, count):
-        return [*self.good, *self.bad][:count]
+        return self.rows([*self.good, *self.bad][:count])
+
+    def rows(self, ids):
+        return pd.DataFrame({"sample_id": ids, "label": self.labels[ids].to_numpy(), "weight": 1.0})
 
 
 def test_a_curve_that_rises_and_saturates_is_left_at_its_knee(tmp_path):
     planted = Planted(tmp_path)
-    found = auto_budget(*planted.paths, planted.choose, 0, epsilon=0.02)
+    found = auto_budget(*planted.paths, planted.choose, len(planted.good), 0, epsilon=0.02)
     curve = pd.DataFrame(found.facts["curve"])
     assert curve["rows"].tolist() == [60, 120, 240, 360, 600, 840, 1200]
     assert curve["budget"].tolist() == pytest.approx([0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0])
     # 60 rows do not tell 40 directions apart.
     assert curve["metric"].iloc[0] < 0.95 < 0.995 < curve["metric"].iloc[-1]
     assert 120 < found.rows <= 360
+    assert json.loads(json.dumps(found.facts)) == found.facts
     assert found.facts["chosen"] == found.rows
     assert (curve["low"] < curve["metric"]).all()
     assert (curve["metric"] <= curve["high"]).all()
@@ -87,7 +89,7 @@ def test_a_curve_that_rises_and_saturates_is_left_at_its_knee(tmp_path):
 
 def test_a_flat_curve_gives_the_smallest_budget(tmp_path):
     planted = Planted(tmp_path, easy=True)
-    found = auto_budget(*planted.paths, planted.choose, 0)
+    found = auto_budget(*planted.paths, planted.choose, len(planted.good), 0)
     assert found.rows == 60
     assert all(entry["metric"] == entry["low"] == entry["high"] == 1 for entry in found.facts["curve"])
     assert found.facts["curve"][0]["chosen_in"] == 1
@@ -95,23 +97,42 @@ def test_a_flat_curve_gives_the_smallest_budget(tmp_path):
 
 def test_wrong_labels_part_the_curve_from_its_control(tmp_path):
     planted = Planted(tmp_path, wrong=0.35)
-    found = auto_budget(*planted.paths, planted.choose, 0)
+    found = auto_budget(*planted.paths, planted.choose, len(planted.good), 0)
     curve = pd.DataFrame(found.facts["curve"])
     assert curve["rows"].iloc[-1] == len(planted.good)
     assert (curve["metric"] > curve["control"]).all()
     assert (curve["metric"] - curve["control"]).iloc[2:5].min() > 0.05
 
 
-def test_the_same_seed_gives_the_same_curve_whatever_the_order(tmp_path):
+def test_rows_are_learnt_as_the_selection_has_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(auto, "LADDER", (1.0,))
+    planted = Planted(tmp_path, wrong=0.35)
+
+    def metric(**columns):
+        every = planted.rows([*planted.good, *planted.bad]).assign(**columns)
+        return auto_budget(*planted.paths, every.head, TRAIN, 0).facts["curve"][0]["metric"]
+
+    wrong = np.arange(TRAIN) >= len(planted.good)
+    labels = planted.labels[[*planted.good, *planted.bad]].to_numpy()
+    as_it_is = metric()
+    relabelled, downweighted = (
+        metric(label=np.where(wrong, 1 - labels, labels)),
+        metric(weight=1 - 0.9 * wrong),
+    )
+    assert as_it_is + 0.01 < downweighted < relabelled
+
+
+def test_the_same_seed_gives_the_same_curve_whatever_the_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(auto, "LADDER", (0.1, 0.5))
     planted = Planted(tmp_path, wrong=0.2)
-    first = auto_budget(*planted.paths, planted.choose, 0)
-    assert auto_budget(*planted.paths, lambda n: planted.choose(n)[::-1], 0) == first
-    assert auto_budget(*planted.paths, planted.choose, 1) != first
+    first = auto_budget(*planted.paths, planted.choose, len(planted.good), 0)
+    assert auto_budget(*planted.paths, lambda n: planted.choose(n)[::-1], len(planted.good), 0) == first
+    assert auto_budget(*planted.paths, planted.choose, len(planted.good), 1) != first
 
 
 def test_the_primary_metric_may_be_auc(tmp_path):
     planted = Planted(tmp_path, metric="auc")
-    found = auto_budget(*planted.paths, planted.choose, 0, epsilon=0.02)
+    found = auto_budget(*planted.paths, planted.choose, len(planted.good), 0, epsilon=0.02)
     curve = pd.DataFrame(found.facts["curve"])
     assert found.facts["metric"] == "auc"
     assert curve["metric"].is_monotonic_increasing
@@ -125,14 +146,16 @@ def test_labels_between_none_and_all_are_learnt_from(tmp_path):
     table["label"] = table["label"] * 0.6 + 0.2
     with publishing(tmp_path / "samples", relevant_at=0.5, metric="ndcg@10") as (beside, _):
         write_samples(table, beside)
-    assert auto_budget(*planted.paths, planted.choose, 0).facts["curve"][-1]["metric"] > 0.95
+    assert (
+        auto_budget(*planted.paths, planted.choose, len(planted.good), 0).facts["curve"][-1]["metric"] > 0.95
+    )
 
 
 def test_rows_of_one_label_teach_nothing(tmp_path):
     planted = Planted(tmp_path)
     table = read_samples(tmp_path / "samples").set_index("sample_id")
     one = table.index[(table["split"] == "train") & (table["label"] == 1)].tolist()
-    found = auto_budget(*planted.paths, lambda n: one[:n], 0)
+    found = auto_budget(*planted.paths, lambda n: planted.rows(one[:n]), TRAIN, 0)
     curve = pd.DataFrame(found.facts["curve"])
     assert curve["metric"].nunique() == 1
     assert (curve["control"] > curve["metric"]).all()
@@ -166,17 +189,15 @@ def test_the_first_within_epsilon_of_the_best():
 def test_what_cannot_be_judged_is_refused(tmp_path):
     planted = Planted(tmp_path)
     with pytest.raises(BadInput, match="epsilon 1"):
-        auto_budget(*planted.paths, planted.choose, 0, epsilon=1)
+        auto_budget(*planted.paths, planted.choose, len(planted.good), 0, epsilon=1)
     with pytest.raises(ValueError, match="1 of the chosen rows are no training rows"):
-        auto_budget(*planted.paths, lambda n: [*planted.choose(n - 1), "nobody"], 0)
+        auto_budget(*planted.paths, lambda n: planted.choose(n).replace(planted.good[0], "nobody"), TRAIN, 0)
     table = read_samples(tmp_path / "samples")
     for metric, labels in (("ndcg@10", 0.0), ("auc", 1.0)):
         table.loc[table["split"] == "validation", "label"] = labels
         with publishing(tmp_path / "samples", relevant_at=0.5, metric=metric) as (beside, _):
             write_samples(table, beside)
         with pytest.raises(BadInput, match="no validation list can be judged"):
-            auto_budget(*planted.paths, planted.choose, 0)
-    scores = pd.read_parquet(tmp_path / "scores" / "scores.parquet").assign(decision="drop")
-    scores.to_parquet(tmp_path / "scores" / "scores.parquet")
-    with pytest.raises(BadInput, match="0 of 1200 rows look rightly labelled"):
-        auto_budget(*planted.paths, planted.choose, 0)
+            auto_budget(*planted.paths, planted.choose, len(planted.good), 0)
+    with pytest.raises(BadInput, match="1 of 1200 rows look rightly labelled"):
+        auto_budget(*planted.paths, planted.choose, 1, 0)
