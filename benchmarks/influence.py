@@ -3,9 +3,11 @@
 Work: MiniLM, one-logit cross-encoder after a short warm-up, fp32, real titles (MSRD where ASSAY_DATA is, else
 the simulated store), 512 rows and a target of 64 (200 for dattri-llm, which forms all pairs), length-bucketed
 batches for everybody. CPU seconds of the process that scores; figures are medians of ratios of paired runs.
-F is a forward pass over the rows, step a forward and backward pass of all weights. What we are charged for is
-the whole job: the target's gradient, the probe with exact products, the self-check, the differences. The
-target and the probe cost the same whatever the rows, so kronfluence is met a second time at 4,096 of them.
+F is a forward pass over the rows, step a forward and backward pass of all weights as training takes it (with
+dropout and the whole last layer; `step_at_rest` is without both). Kronfluence is met by central differences
+alone, and by the whole job: the target's gradient, the probe with exact products, the self-check, central
+differences; or, as in a run, where the logits are known, one-sided ones. What is beside the differences costs
+the same whatever the rows, so kronfluence is met a second time at 4,096 of them.
 The loop is timed on 64 of the rows, TRAK on 128, and both are charged by the row.
 """
 
@@ -28,6 +30,7 @@ from assay.components.core.progress import say
 from assay.components.core.ranker import Pairs, Ranker, new_ranker
 from assay.components.finetune.adapters import merge, wrap
 from assay.components.score.gradients.differences import (
+    STEPS,
     central_difference,
     directional_derivatives,
     one_sided_difference,
@@ -39,7 +42,8 @@ from record import ROOT, record
 from scipy.stats import spearmanr
 
 PEERS = ROOT / ".venv-peers" / "attribution"
-STEP = 0.01
+STEP, ONE_SIDED = STEPS["central"][0], STEPS["one-sided"][0]
+"""Those that the self-check tries first, and takes here."""
 BATCH = 64
 TARGET_BATCH = 16
 """Rows of the peers' batches; a small target in one batch would be padded to its longest row."""
@@ -52,11 +56,13 @@ def cpu(work: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def step(ranker: Ranker, rows: Pairs) -> None:
+def step(ranker: Ranker, rows: Pairs, training: bool = True) -> None:
     """Forward and backward of whatever needs a gradient, over all rows."""
+    ranker.train(training)
     for batch in rows.batches():
         ranker.network.zero_grad()
         ranker.losses(batch.to(ranker.device)).mean().backward()
+    ranker.eval()
 
 
 def run_peer(peer: str, ranker: Ranker, rows: Pairs, target: Pairs) -> tuple[np.ndarray, dict[str, float]]:
@@ -148,16 +154,18 @@ def main() -> None:
     logits = ranker.score(rows).astype(np.float64)
     some = {"loop": every(rows, 64), "trak": every(rows, 128)}
 
-    def whole(of: Pairs, rows_of_target: Pairs) -> np.ndarray:
+    def whole(of: Pairs, rows_of_target: Pairs, known: np.ndarray | None = None) -> np.ndarray:
         directions = target_gradients(ranker, rows_of_target)
-        return directional_derivatives(ranker, of, directions, allowed=["central"])[0]
+        allowed = ["central"] if known is None else ["one-sided", "central"]
+        return directional_derivatives(ranker, of, directions, logits=known, allowed=allowed)[0]
 
     ways: dict[str, Callable[[], object]] = {
         "forward": lambda: ranker.score(rows),
         "step": lambda: step(ranker, rows),
+        "step_at_rest": lambda: step(ranker, rows, training=False),
         "lora_step": lambda: step(lora, rows),
         "central": lambda: central_difference(ranker, rows, v, STEP),
-        "one_sided": lambda: one_sided_difference(ranker, rows, v, STEP, logits),
+        "one_sided": lambda: one_sided_difference(ranker, rows, v, ONE_SIDED, logits),
         "ghost": lambda: ghost_products(ranker, rows, [v]),
         "whole": lambda: whole(rows, target),
         "loop": lambda: loop(ranker, some["loop"], v),
@@ -175,37 +183,42 @@ def main() -> None:
     exact = row_by_row(ranker, rows, [v])[:, 0]
     agreement = {
         "central": spearmanr(exact, central_difference(ranker, rows, v, STEP)).statistic,
-        "one_sided": spearmanr(exact, one_sided_difference(ranker, rows, v, STEP, logits)).statistic,
+        "one_sided": spearmanr(exact, one_sided_difference(ranker, rows, v, ONE_SIDED, logits)).statistic,
         "ghost": spearmanr(exact, ghost_products(ranker, rows, [v])[0][:, 0]).statistic,
     }
     [chosen] = directional_derivatives(ranker, rows, [v], logits=logits)[1]
 
     peers: dict[str, dict] = {}
-    for name, peer, of, its_target, known in (
+    for name, peer, of, its_target, comparable in (
         ("kronfluence", "kronfluence", rows, target, True),
         ("kronfluence_large", "kronfluence", large, target, True),
         ("dattri_llm", "dattri_llm", rows, wide, True),
         ("trak", "trak", some["trak"], target, False),
     ):
         ours_over = rows if peer == "trak" else of
-        ratios, differences = [], []
+        ratios: dict[str, list[float]] = {"whole job": [], "as in a run": [], "differences": []}
+        known = ranker.score(of).astype(np.float64)
         for _ in range(arguments.repeats):
-            whole_job = cpu(lambda: whole(ours_over, its_target)) * len(of) / len(ours_over)  # noqa: B023
+            share = len(of) / len(ours_over)
             [along] = target_gradients(ranker, its_target)
-            passes = cpu(lambda: central_difference(ranker, of, along, STEP))  # noqa: B023
+            ours = {
+                "whole job": share * cpu(lambda: whole(ours_over, its_target)),  # noqa: B023
+                "as in a run": cpu(lambda: whole(of, its_target, known)),  # noqa: B023
+                "differences": cpu(lambda: central_difference(ranker, of, along, STEP)),  # noqa: B023
+            }
             found, taken = run_peer(peer, ranker, of, its_target)
             theirs = taken["fit"] + taken["score"]
-            say("influence", f"{name}: {theirs:.1f} CPU s, ours {whole_job:.1f}, differences {passes:.1f}")
-            ratios.append(theirs / whole_job)
-            differences.append(theirs / passes)
+            shown = ", ".join(f"{what} {seconds:.1f}" for what, seconds in ours.items())
+            say("influence", f"{name}: {theirs:.1f} CPU s; ours: {shown}")
+            for what, seconds_of_ours in ours.items():
+                ratios[what].append(theirs / seconds_of_ours)
         peers[name] = {
             "rows": len(of),
             "target_rows": len(its_target),
-            "times_our_seconds": float(np.median(ratios)),
-            "times_our_differences": float(np.median(differences)),
+            "times_ours": {what: float(np.median(found_)) for what, found_ in ratios.items()},
             "seconds": taken,
         }
-        if known:
+        if comparable:
             [along] = target_gradients(ranker, its_target)
             products = ghost_products(ranker, of, [of_linear_layers(ranker, along)])[0][:, 0]
             peers[name]["spearman"] = float(spearmanr(errors(ranker, of) * products, found).statistic)
@@ -214,6 +227,7 @@ def main() -> None:
         "tokens_per_row": float(rows.lengths.mean()),
         "cpu_ms_per_row": {name: 1e3 * float(np.median(taken)) / len(rows) for name, taken in per.items()},
         "in_forward_passes": {name: ratio(name, "forward") for name in per},
+        "central_in_steps_at_rest": ratio("central", "step_at_rest"),
         "in_lora_steps": {name: ratio(name, "lora_step") for name in ("central", "one_sided", "ghost")},
         "loop_over_differences": ratio("loop", "central"),
         "spearman_to_exact": {name: float(value) for name, value in agreement.items()},
@@ -224,17 +238,16 @@ def main() -> None:
         "one-sided / step": (ratio("one_sided", "step"), "<=", 0.40),
         "Spearman, central": (figures["spearman_to_exact"]["central"], ">=", 0.999),
         "Spearman, one-sided": (figures["spearman_to_exact"]["one_sided"], ">=", 0.999),
-        f"kronfluence / ours, {len(rows)} rows": (peers["kronfluence"]["times_our_seconds"], ">=", 2.2),
-        f"kronfluence / ours, {len(large)} rows": (
-            peers["kronfluence_large"]["times_our_seconds"],
-            ">=",
-            2.2,
-        ),
+        **{
+            f"kronfluence / {what}, {peers[name]['rows']} rows": (times, ">=", 2.2)
+            for name in ("kronfluence", "kronfluence_large")
+            for what, times in peers[name]["times_ours"].items()
+        },
         "Spearman to kronfluence": (peers["kronfluence"]["spearman"], ">=", 0.999),
         "loop / ours": (ratio("loop", "whole"), ">=", 4.5),
-        "dattri-llm / ours, 200 target rows": (peers["dattri_llm"]["times_our_seconds"], ">=", 5),
+        "dattri-llm / ours, 200 target rows": (peers["dattri_llm"]["times_ours"]["whole job"], ">=", 5),
         "Spearman to dattri-llm": (peers["dattri_llm"]["spearman"], ">=", 0.999),
-        "TRAK, last layer / ours": (peers["trak"]["times_our_seconds"], ">=", 5),
+        "TRAK, last layer / ours": (peers["trak"]["times_ours"]["whole job"], ">=", 5),
     }
     record("influence", figures, budget, peers)
 

@@ -76,7 +76,7 @@ METHODS: dict[str, Method] = {
         ("vectors", "target"),
     ),
     "influence": Method(
-        influence.influence, "1 F", True, True, "training on it raises the target's loss", ("target",)
+        influence.influence, "1 F", True, True, "training on it raises the target's loss", ("target",), 2
     ),
     "el2n": Method(dynamics.el2n, "1 F", False, True, "the warm-up ranker is far from its label"),
     "margin": Method(dynamics.margin, "1 F", True, True, "the warm-up ranker leans to the other label"),
@@ -96,6 +96,7 @@ METHODS: dict[str, Method] = {
         True,
         "training to convergence on it raises the target's loss",
         ("target",),
+        2,
     ),
     "segment_influence": Method(
         influence.segment_influence,
@@ -106,7 +107,7 @@ METHODS: dict[str, Method] = {
         ("target",),
     ),
     "grad_dot": Method(
-        influence.grad_dot, "1 F", True, True, "a step on it raises the target's loss", ("target",)
+        influence.grad_dot, "1 F", True, True, "a step on it raises the target's loss", ("target",), 2
     ),
     "grad_cos": Method(
         influence.grad_cos, "3 F", True, True, "a step on it goes against the target", ("target",)

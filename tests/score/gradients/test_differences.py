@@ -55,7 +55,8 @@ def test_many_directions_are_taken_exactly_in_one_pass(tiny_encoder, inputs):
 
 @pytest.mark.parametrize("kind", ["known", "unknown"])
 def test_where_no_step_is_faithful_the_exact_way_is_taken(kind, linear, tiny_encoder, inputs, monkeypatch):
-    monkeypatch.setattr(differences, "STEPS", (1e-12,))  # below what float32 weights can hold
+    # Below what float32 weights can hold.
+    monkeypatch.setattr(differences, "STEPS", {"one-sided": (1e-12,), "central": (1e-12,)})
     ranker = linear if kind == "unknown" else new_ranker("cross", tiny_encoder, 3).eval()
     rows, target = rows_of(ranker, inputs.samples.head(80)), rows_of(ranker, inputs.target)
     vs = directions.target_gradients(ranker, target)
@@ -63,6 +64,19 @@ def test_where_no_step_is_faithful_the_exact_way_is_taken(kind, linear, tiny_enc
     assert way["way"] == ("row by row" if kind == "unknown" else "ghost")
     expected = directions.row_by_row(ranker, rows, vs)
     assert np.allclose(dots, expected, atol=2e-4 * np.abs(expected).max())
+
+
+def test_one_pass_at_another_step_comes_before_two_passes(tiny_encoder, inputs, monkeypatch):
+    monkeypatch.setattr(differences, "STEPS", {"one-sided": (1e-12, 0.003), "central": (0.003,)})
+    ranker = new_ranker("cross", tiny_encoder, 3).eval()
+    rows = rows_of(ranker, inputs.samples.head(80))
+    vs = directions.target_gradients(ranker, rows_of(ranker, inputs.target))
+    logits = ranker.score(rows).astype(np.float64)
+    dots, [way] = differences.directional_derivatives(ranker, rows, vs, logits=logits)
+    assert (way["way"], way["step"], way["passes"]) == ("one-sided", 0.003, 1.0)
+    assert spearmanr(dots[:, 0], directions.row_by_row(ranker, rows, vs)[:, 0]).statistic >= 0.999
+    _, [without] = differences.directional_derivatives(ranker, rows, vs)
+    assert (without["way"], without["passes"]) == ("central", 2.0)
 
 
 def test_weights_move_to_where_the_direction_says_and_back_to_the_bit(tiny_encoder, inputs):
