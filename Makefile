@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export ASSAY_DATA ?= $(if $(wildcard ../shared/data),$(abspath ../shared/data),)
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup demo test test-slow lint compile bench serve report clean lock
+.PHONY: help setup demo curve test test-slow lint compile bench serve report clean lock
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,20 +23,24 @@ demo: setup ## Run the main job end to end on the simulated store; about 6 minut
 	$(BIN)/assay run --noise 0.3 --budget 0.3 --out runs/demo --seed $(or $(SEED),0)
 	@echo "report: runs/demo/report.html"
 
+curve: setup ## Draw the budget curve of the simulated store; about 10 minutes on 2 cores.
+	$(BIN)/assay curve --noise 0.3 --out runs/curve --seed $(or $(SEED),0)
+	@echo "report: runs/curve/report.html"
+
 test: setup ## Run all tests but the slow ones.
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow' -n 2 --dist loadgroup
 
 test-slow: setup ## Run the slow tests.
 	$(BIN)/pytest -m slow
 
-lint: setup ## Check style and types, and that the committed pipeline is the compiled one.
+lint: setup ## Check style and types, and that the committed pipelines are the compiled ones.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy components pipelines serving examples
-	$(BIN)/assay compile --out build/importance.yaml >/dev/null
-	cmp build/importance.yaml pipelines/importance.yaml
+	$(BIN)/assay compile --out build/pipelines >/dev/null
+	for file in build/pipelines/*.yaml; do cmp $$file pipelines/$$(basename $$file) || exit 1; done
 
-compile: setup ## Compile the pipeline to the YAML that Kubeflow runs.
+compile: setup ## Compile the pipelines to the YAML that Kubeflow runs.
 	$(BIN)/assay compile
 
 bench: setup ## Run one benchmark: make bench NAME=x [QUICK=1].

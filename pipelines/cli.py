@@ -1,8 +1,7 @@
-"""The command line: `assay run | compile | report | promote | rollback | serve | bundle | data`."""
+"""The command line: `assay run | curve | compile | report | promote | rollback | serve | bundle | data`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from assay.components.core.errors import BadInput
 from assay.pipelines.config import RunConfig, load_config
+from assay.pipelines.settings import Curve
 
 app = typer.Typer(
     help="Find out which rows of a behaviour log are worth training a ranker on, and prove it.",
@@ -24,8 +24,9 @@ _NAME = "assay-search"
 
 def _option(field: str, *names: str, **more: Any) -> Any:
     """An option that overrides a field of the configuration; its help and default are the field's."""
-    about = RunConfig.model_fields[field]
-    shown = "" if about.default in ("", 0, 0.0, False, {}, None) else f" [default: {about.default}]"
+    about = (Curve.model_fields | RunConfig.model_fields)[field]
+    default = ",".join(about.default) if isinstance(about.default, list) else about.default
+    shown = "" if default in ("", 0, 0.0, False, {}, None) else f" [default: {default}]"
     return typer.Option(
         *(names or (f"--{field.replace('_', '-')}",)), help=f"{about.description}{shown}", **more
     )
@@ -48,6 +49,9 @@ def run(
     budget: Annotated[str | None, _option("budget")] = None,
     noise: Annotated[float | None, _option("noise")] = None,
     with_full: Annotated[bool | None, _option("with_full", "--with-full")] = None,
+    baselines: Annotated[str | None, _option("baselines")] = None,
+    seeds: Annotated[int | None, _option("seeds")] = None,
+    plan: Annotated[str | None, _option("plan")] = None,
     score_splits: Annotated[str | None, _option("score_splits")] = None,
     store: Annotated[str | None, _option("store")] = None,
     no_control: Annotated[
@@ -87,38 +91,107 @@ def run(
     }
     if no_control:
         given["control"] = False
-    if data == "":
+    _start("importance", config, given, set_ or [], out, fresh)
+
+
+@app.command()
+def curve(
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of settings; options given here override it.")
+    ] = None,
+    data: Annotated[str | None, _option("data")] = None,
+    task: Annotated[str | None, _option("task")] = None,
+    columns: Annotated[str | None, _option("columns")] = None,
+    max_grade: Annotated[float | None, _option("max_grade")] = None,
+    relevant_at: Annotated[float | None, _option("relevant_at")] = None,
+    gain: Annotated[str | None, _option("gain")] = None,
+    split_column: Annotated[str | None, _option("split_column")] = None,
+    sample: Annotated[int | None, _option("sample")] = None,
+    test_sample: Annotated[int | None, _option("test_sample")] = None,
+    arms: Annotated[str | None, _option("arms")] = None,
+    budgets: Annotated[str | None, _option("budgets")] = None,
+    seeds: Annotated[int | None, _option("seeds")] = None,
+    epsilon: Annotated[float | None, _option("epsilon")] = None,
+    plan: Annotated[str | None, _option("plan")] = None,
+    noise: Annotated[float | None, _option("noise")] = None,
+    store: Annotated[str | None, _option("store")] = None,
+    drop_unlabelled: Annotated[bool | None, _option("drop_unlabelled", "--drop-unlabelled")] = None,
+    ranker: Annotated[str | None, _option("ranker")] = None,
+    model: Annotated[str | None, _option("model")] = None,
+    name: Annotated[str | None, _option("name")] = None,
+    epochs: Annotated[int | None, _option("epochs")] = None,
+    learning_rate: Annotated[float | None, _option("learning_rate")] = None,
+    seed: Annotated[int | None, _option("seed")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting of the file, as NAME=VALUE, e.g. rules.noisy=relabel."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the curve.")] = Path("runs/curve"),
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget the steps an earlier curve finished there.")
+    ] = False,
+) -> None:
+    """How many rows are enough: train every arm on every budget, and draw the curve.
+
+    Without --data it runs on a simulated store. Started again, with the same arms and budgets or with more,
+    it trains only what is missing. The last line on stdout is the path of curve.json; progress goes to
+    stderr.
+
+    Exit codes: 0 finished; 1 failed; 2 bad input; 130 interrupted.
+
+    Example: assay curve --arms challenger,control,stratified,full --budgets 0.1,0.3,0.5 --seeds 3
+    """
+    given = {
+        k: v for k, v in locals().items() if k not in ("config", "set_", "out", "fresh") and v is not None
+    }
+    of_curve = [f"curve.{name}={given.pop(name)}" for name in Curve.model_fields if name in given]
+    _start("budget_curve", config, given, [*of_curve, *(set_ or [])], out, fresh)
+
+
+def _start(
+    pipeline: str,
+    file: Path | None,
+    given: dict[str, Any],
+    settings: list[str],
+    out: Path | None,
+    fresh: bool,
+) -> None:
+    """Check, claim the folder, run the pipeline, show what came out, and exit with its code."""
+    if given.get("data") == "":
         raise BadInput("--data: is empty; leave it out for the simulated store")
-    from assay.pipelines.launch import SUMMARY, claimed, launch
+    from assay.pipelines.launch import RESULTS, claimed, launch
     from assay.pipelines.preflight import check
 
-    checked = check(load_config(config, given, set_ or []))
+    checked = check(load_config(file, given, settings), pipeline)
     folder = out or Path("runs") / checked.run_hash
-    with claimed(folder, fresh):
+    with claimed(folder, fresh, pipeline):
         for note in checked.notes:
             print(note, file=sys.stderr)
         code = launch(checked, folder)
     if code == 0:
-        _show(folder)
-        print(folder / SUMMARY)
+        report(folder)
+        print(folder / RESULTS[pipeline])
     raise typer.Exit(code)
 
 
 @app.command()
-def report(out: Annotated[Path, typer.Option(help="Folder of a finished run.")] = Path("runs/demo")) -> None:
-    """Show the results of a finished run, and where its report is."""
-    _show(out)
+def report(
+    out: Annotated[Path, typer.Option(help="Folder of a finished run or curve.")] = Path("runs/demo"),
+) -> None:
+    """Show the results of a finished run or curve, and where its report is."""
+    from assay.pipelines.launch import CURVE
+    from assay.pipelines.shown import show_curve, show_run
+
+    show_curve(out) if (out / CURVE).is_file() else show_run(out)
 
 
 @app.command("compile")
-def compile_(
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("pipelines/importance.yaml"),
-) -> None:
-    """Compile the pipeline to the YAML that Kubeflow runs."""
-    from assay.pipelines.compiled import compile_pipeline
+def compile_(out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("pipelines")) -> None:
+    """Compile the pipelines to the YAML that Kubeflow runs: importance.yaml and budget_curve.yaml."""
+    from assay.pipelines.compiled import compile_pipelines
 
-    compile_pipeline(out)
-    print(out)
+    for file in compile_pipelines(out):
+        print(file)
 
 
 @app.command()
@@ -201,46 +274,6 @@ def data(
     except ValueError as error:
         raise BadInput(f"assay data: {error}") from error
     print(out)
-
-
-def _show(folder: Path) -> None:
-    from assay.pipelines.launch import SUMMARY
-    from rich.console import Console
-    from rich.table import Table
-
-    file = folder / SUMMARY
-    if not file.is_file():
-        raise BadInput(f"{folder}: no {SUMMARY}, so no finished run; `assay run --out {folder}` makes one")
-    summary = json.loads(file.read_text())
-    metric = summary["metric"]
-    table = Table(title=f"{summary['verdict']}: challenger against control", title_justify="left")
-    for column in ("model", metric, "auc", "mrr", "rows", "steps", "challenger minus it [95 %]"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for model, values in summary["results"].items():
-        if not values:
-            continue
-        c = summary["comparisons"].get(f"challenger-{model}")
-        difference = f"{c['difference']:+.4f} [{c['low']:+.4f}, {c['high']:+.4f}]" if c else ""
-        trained = [str(values[k] or "") for k in ("train_rows", "train_steps")]
-        table.add_row(model, *(f"{values[k]:.4f}" for k in (metric, "auc", "mrr")), *trained, difference)
-    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 110)
-    console.print(table)
-    gate, noise, cost = summary["gate"], summary["noise"], summary["cost"]
-    console.print(f"gate {'passed' if gate['passed'] else 'refused'} against {gate['against']}")
-    if noise:
-        console.print(
-            f"planted noise {noise['rate']:.0%}: AUROC {noise['auroc']:.3f}, "
-            f"precision {noise['precision']:.2f}, recall {noise['recall']:.2f}"
-        )
-    ratio = f", {cost['ratio']:.2f} of training on all rows" if cost["ratio"] else ""
-    console.print(
-        f"CPU seconds: selection {cost['selection_seconds']:.0f}, "
-        f"challenger {cost['challenger_seconds']:.0f}{ratio}; "
-        f"proof {cost['proof_seconds']:.0f}; wall {summary['wall_seconds']:.0f} s"
-    )
-    model = summary["model"]
-    console.print(f"{model['name']} version {model['version']} is {model['alias']}")
-    console.print(f"report: {summary['files']['report']}", soft_wrap=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Compile the pipeline, and check what kfp's compiler and proto parsing do not."""
+"""Compile the pipelines, and check what kfp's compiler and proto parsing do not."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from typing import Any
 import yaml
 
 
-def compile_pipeline(file: Path) -> None:
-    """Write the pipeline's YAML, byte-identical for the same code.
+def compile_pipelines(folder: Path) -> list[Path]:
+    """Write `importance.yaml` and `budget_curve.yaml`, byte-identical for the same code.
+
+    Returns:
+        The files.
 
     Raises:
         ValueError: A task names an input that its component does not declare, or a task that does not exist.
     """
+    from assay.pipelines.budget_curve import budget_curve
     from assay.pipelines.importance import importance
     from kfp import compiler
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(importance, str(file))
-    problems = undeclared(next(yaml.safe_load_all(file.read_text())))
-    if problems:
-        raise ValueError(f"{file} would fail on a cluster: {'; '.join(problems)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, pipeline in (("importance", importance), ("budget_curve", budget_curve)):
+        files.append(folder / f"{name}.yaml")
+        compiler.Compiler().compile(pipeline, str(files[-1]))
+        problems = undeclared(next(yaml.safe_load_all(files[-1].read_text())))
+        if problems:
+            raise ValueError(f"{files[-1]} would fail on a cluster: {'; '.join(problems)}")
+    return files
 
 
 def undeclared(spec: dict[str, Any]) -> list[str]:

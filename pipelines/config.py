@@ -10,49 +10,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from assay.components.core.arms import Arm
 from assay.components.core.checkpoints import ENCODER, is_ranker
 from assay.components.core.errors import BadInput
 from assay.components.ingest.columns import checked_columns, parse_columns
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
-DEFAULT_METHODS = ("label_quality", "target_agreement", "knn_shapley", "influence", "el2n", "margin", "loss")
-"""Scores that are computed unless others are named."""
-ON_REQUEST = (
-    "learnability",
-    "influence_ekfac",
-    "segment_influence",
-    "grad_dot",
-    "grad_cos",
-    "metagradient",
-    "density",
-    "duplicate_distance",
-    "effort",
-    "random",
+from assay.pipelines.choices import (
+    BASELINES,
+    BY_SCORE,
+    DEFAULT_METHODS,
+    LEARNING_RATES,
+    ON_REQUEST,
+    PLANS,
+    POINTS,
+    RANKERLESS,
+    TRAITS,
+    TUNED,
+    WEIGHTED,
 )
-"""The others: dearer, or of use for a question of their own."""
-TUNED = ("learnability",)
-"""Methods that ask a ranker trained on the target."""
-WEIGHTED = ("label_quality", "target_agreement", "knn_shapley", "el2n", "influence")
-"""Methods that count in importance unless weights are given."""
-TRAITS = ("category", "tags", "behaviour")
-"""Families of traits."""
-LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
-"""A bi-encoder starts from what its encoder knows; a cross-encoder's new head is lost at larger steps."""
-
-
-class Gates(BaseModel):
-    """Bounds of the gate; 0 means, of the last three: not asked for."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    slice_floor: float = Field(0.02, ge=0, description="loss of the primary metric allowed in any slice")
-    max_ece: float = Field(0.0, ge=0, description="expected calibration error at most")
-    max_milliseconds: float = Field(0.0, ge=0, description="CPU milliseconds a row at most")
-    max_megabytes: float = Field(0.0, ge=0, description="megabytes of weights at most")
+from assay.pipelines.settings import Curve, Gates, Rules, listed
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 
 class RunConfig(BaseModel):
-    """What `assay run` does. Zero and "" mean: not given."""
+    """What `assay run` and `assay curve` do. Zero and "" mean: not given."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -75,10 +55,19 @@ class RunConfig(BaseModel):
     noise: float = Field(
         0.0, ge=0, lt=1, description="share of training labels to flip, to measure how well they are found"
     )
+    rules: Rules = Field(default_factory=Rules, description="how rows are chosen within the budget")
     with_full: bool = Field(False, description="also train on all training rows")
     control: bool = Field(
         True, description="train on a random selection of the same size; without it the verdict is unproven"
     )
+    baselines: list[str] = Field(
+        [],
+        description=f"other arms to train, or all: {', '.join(BASELINES)}",
+    )
+    seeds: int = Field(
+        1, ge=1, description="trainings of each arm, each by a seed of its own: intervals over retraining"
+    )
+    curve: Curve = Field(Curve(), description="what `assay curve` draws")
     drop_unlabelled: bool = Field(
         False, description="drop rows without a usable grade rather than refuse the file"
     )
@@ -121,7 +110,11 @@ class RunConfig(BaseModel):
         "", description="folder that keeps scores: rows measured before are not measured again"
     )
     shards: int = Field(1, ge=1, description="shards of the sample table at most, measured side by side")
-    methods: list[str] = Field(list(DEFAULT_METHODS), description="scores to compute")
+    plan: Literal["vectors", "default", "full"] = Field(
+        "default",
+        description="what is spent on scores: vectors (no ranker is asked), default, full",
+    )
+    methods: list[str] = Field([], description="scores to compute; those of the plan if not given")
     weights: dict[str, float] | Literal["learned"] = Field(
         {}, description="weight of each method in importance, or learned: on the target; default if empty"
     )
@@ -139,7 +132,20 @@ class RunConfig(BaseModel):
     @field_validator("score_splits", mode="before")
     @classmethod
     def _splits(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        return listed(value)
+
+    @field_validator("baselines", mode="before")
+    @classmethod
+    def _baselines(cls, value: Any) -> Any:
+        return listed(value)
+
+    @field_validator("baselines")
+    @classmethod
+    def _known_baselines(cls, value: list[str]) -> list[str]:
+        unknown = sorted(set(value) - {*BASELINES, "all"})
+        if unknown:
+            raise ValueError(f"unknown {', '.join(unknown)}; known: all, {', '.join(BASELINES)}")
+        return ["all"] if "all" in value else list(dict.fromkeys(value))
 
     @field_validator("score_splits")
     @classmethod
@@ -191,31 +197,83 @@ class RunConfig(BaseModel):
         return self.weights if isinstance(self.weights, dict) else {}
 
     @property
-    def arms(self) -> list[str]:
-        """Rankers to train, the challenger first."""
-        return ["challenger", *(["control"] if self.control else []), *(["full"] if self.with_full else [])]
+    def computed_methods(self) -> list[str]:
+        """Scores to compute."""
+        return self.methods or list(PLANS[self.plan])
 
-    def run_hash(self, data_sha256: str, code: str) -> str:
-        """What the run is a function of: config, data, code. 16 hex digits."""
-        # Shards change no result.
-        about = [self.model_dump(mode="json", exclude={"data", "shards"}), data_sha256, code]
+    @property
+    def warm_ups(self) -> list[str]:
+        """Rankers that scores come from: of two shares and, for some methods, of the target; or none."""
+        methods = set(self.computed_methods)
+        if not methods - set(RANKERLESS):
+            return []
+        return ["a", "b", *(["target"] if methods & set(TUNED) else [])]
+
+    @property
+    def learn_weights(self) -> bool:
+        """Whether the weights of importance are learned on the target."""
+        return self.weights == "learned" or (self.plan == "full" and not self.methods and not self.weights)
+
+    @property
+    def trained_baselines(self) -> list[str]:
+        """Baselines to train; all are those that the methods allow."""
+        if self.baselines != ["all"]:
+            return self.baselines
+        return [name for name in BASELINES if name not in BY_SCORE or name in self.computed_methods]
+
+    @property
+    def arms(self) -> list[str]:
+        """Rankers to train, the challenger first; then all of them once more, a seed after the other."""
+        control, full = (["control"] if self.control else []), (["full"] if self.with_full else [])
+        names = ["challenger", *control, *full, *self.trained_baselines]
+        return [str(Arm(name, repeat=k)) for k in range(self.seeds) for name in names]
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """Rankers of a budget curve: an arm and seed a list, its budgets in it, so that each is a task."""
+        return [
+            [str(Arm(name, budget, k)) for budget in ([""] if name in POINTS else self.curve.budgets)]
+            for k in range(self.seeds)
+            for name in self.curve.arms
+        ]
+
+    def run_hash(self, data_sha256: str, code: str, curve: bool = False) -> str:
+        """What the run, or a curve, is a function of: config, data, code. 16 hex digits."""
+        # Shards change no result, and neither pipeline looks at what the other alone is told.
+        unasked = {"budget", "gates", "control", "with_full", "baselines"} if curve else {"curve"}
+        about = [self.model_dump(mode="json", exclude={"data", "shards", *unasked}), data_sha256, code]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
-    def pipeline_arguments(self) -> dict[str, Any]:
-        """Arguments of the `importance` pipeline that come from here."""
-        out = self.model_dump(exclude={"with_full", "control", "gates", "name", "warm_up_share", "measured"})
+    def _arguments(self, *unknown: str) -> dict[str, Any]:
+        """Arguments of a pipeline that come from here, but for the settings it does not know."""
+        known_otherwise = {"with_full", "control", "baselines", "seeds", "curve", "plan"}
+        out = self.model_dump(exclude={*known_otherwise, *unknown})
         return out | {
-            "arms": self.arms,
+            "methods": self.computed_methods,
             "encoder": self.embedding_model,
             "learning_rate": self.learning_rate or LEARNING_RATES[self.ranker],
-            "gates": {k: float(v) for k, v in self.gates.model_dump().items()},
             "name": self.registered_name,
             "warm_up_share": str(self.warm_up_share),
-            "warm_ups": ["a", "b", *(["target"] if set(self.methods) & set(TUNED) else [])],
+            "warm_ups": self.warm_ups,
             "measured": str(self.measured),
             "traits": self.computed_traits,
             "weights": {k: float(v) for k, v in self.given_weights.items()},
-            "learn_weights": self.weights == "learned",
+            "learn_weights": self.learn_weights,
+        }
+
+    def pipeline_arguments(self) -> dict[str, Any]:
+        """Arguments of the `importance` pipeline that come from here."""
+        gates = {k: float(v) for k, v in self.gates.model_dump().items()}
+        return self._arguments() | {"arms": self.arms, "gates": gates}
+
+    def curve_arguments(self) -> dict[str, Any]:
+        """Arguments of the `budget_curve` pipeline that come from here."""
+        cells = self.cells
+        return self._arguments("gates", "score_splits") | {
+            "cells": cells,
+            "arms": [arm for each in cells for arm in each],
+            "budget": self.curve.budgets[-1],
+            "epsilon": self.curve.epsilon,
         }
 
 
@@ -253,19 +311,29 @@ def load_config(file: Path | None, overrides: dict[str, Any], settings: Sequence
         )
         raise BadInput(problems) from error
     known = (*DEFAULT_METHODS, *ON_REQUEST)
-    unknown = sorted((set(config.methods) | set(config.given_weights)) - set(known))
+    methods = config.computed_methods
+    unknown = sorted((set(methods) | set(config.given_weights)) - set(known))
     if unknown:
         raise BadInput(f"unknown methods {', '.join(unknown)}; known: {', '.join(known)}")
+    asking = sorted(set(methods) - set(RANKERLESS))
+    if config.plan == "vectors" and asking:
+        raise BadInput(
+            f"methods {', '.join(asking)}: they ask a warm-up ranker, and plan vectors trains none; "
+            "leave them out, or choose plan default or full"
+        )
+    unscored = sorted((set(config.baselines) | set(config.curve.arms)) & set(BY_SCORE) - set(methods))
+    if unscored:
+        raise BadInput(f"arms {', '.join(unscored)}: name the methods of these names too, or leave them out")
     uncomputed = sorted(
-        name for name, weight in config.given_weights.items() if weight and name not in config.methods
+        name for name, weight in config.given_weights.items() if weight and name not in methods
     )
     if uncomputed:
         raise BadInput(f"weights of {', '.join(uncomputed)}: not among the methods to compute")
-    if config.weights == "learned" and not set(config.methods) - set(TUNED):
+    if config.learn_weights and not set(methods) - set(TUNED):
         raise BadInput(
             f"weights learned: {', '.join(TUNED)} cannot be judged on the target; compute other methods too"
         )
-    if not config.weights and not set(config.methods) & set(WEIGHTED):
+    if not config.weights and not config.learn_weights and not set(methods) & set(WEIGHTED):
         raise BadInput(
             f"methods: none of them has a weight; compute one of {', '.join(WEIGHTED)}, or give weights"
         )

@@ -2,14 +2,12 @@
 
 from typing import NamedTuple
 
-from assay.components.embed.component import embed
 from assay.components.evaluate.component import evaluate
-from assay.components.finetune.component import finetune, warm_up
-from assay.components.ingest.component import ingest
+from assay.components.finetune.component import finetune
 from assay.components.promote.component import promote
 from assay.components.register.component import register
-from assay.components.score.component import measure, score
 from assay.components.select.component import select
+from assay.pipelines.scoring import score_rows
 from kfp import dsl
 
 
@@ -63,6 +61,7 @@ def importance(
     warm_up_share: str = "0.1",
     warm_ups: list[str] = ["a", "b"],  # noqa: B006
     budget: str = "0.3",
+    rules: dict = {},  # noqa: B006
     arms: list[str] = ["challenger", "control"],  # noqa: B006
     encoder: str = "minilm",
     encoder_sha256: str = "",
@@ -107,8 +106,10 @@ def importance(
         store: Folder of scores that were measured before, and gets the new ones; "" is none.
         shards: Shards of the sample table at most; each is measured by a task of its own.
         warm_up_share: Share of the training rows that each warm-up ranker sees.
-        warm_ups: Rankers that scores come from: of the shares a and b; of the target where a method asks.
-        budget: A fraction in (0, 1] or a count.
+        warm_ups: Rankers that scores come from: of the shares a and b; of the target where a method asks;
+            none where no method asks a ranker.
+        budget: A fraction in (0, 1], a count, or what else `select` reads.
+        rules: How rows are chosen within the budget; empty is the plainest way.
         arms: Rankers to train, the challenger first.
         encoder: Encoder of `embed`, and what the warm-ups start from.
         encoder_sha256: Of its weights; part of the cache key.
@@ -127,87 +128,29 @@ def importance(
         name: Of the registered model.
         seed: Of noise, shares, control, training and bootstrap; never of the splits.
     """
-    ingested = ingest(
-        data=data,
-        data_sha256=data_sha256,
-        code=code,
-        task=task,
-        columns=columns,
-        max_grade=max_grade,
-        relevant_at=relevant_at,
-        split_column=split_column,
-        sample=sample,
-        test_sample=test_sample,
-        noise=noise,
-        drop_unlabelled=drop_unlabelled,
-        shards=shards,
+    scored = score_rows(locals())
+    selected = select(
+        samples=scored.samples,
+        scores=scored.scores,
+        vectors=scored.vectors,
+        arms=arms,
+        budget=budget,
+        rules=rules,
         seed=seed,
     )
-    samples = ingested.outputs["samples"]
-    embedded = embed(
-        samples=samples,
-        texts=ingested.outputs["texts"],
-        model=encoder,
-        model_sha256=encoder_sha256,
-        pooling=pooling,
-        traits=traits,
-        tagger=tagger,
-        tagger_sha256=tagger_sha256,
-        seed=seed,
-    )
-    vectors = embedded.outputs["vectors"]
-
-    shares = select(samples=samples, arms=warm_ups, budget=warm_up_share, method="random", seed=seed)
-    shares.set_display_name("shares")
-    training = {
-        "samples": samples,
-        "ranker": ranker,
-        "adapter": adapter,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "seed": seed,
-    }
-    # From the encoder, even where the arms start from a champion: it may have trained on these very rows.
-    warmed = warm_up(
-        arms=warm_ups, selection=shares.output, base=encoder, base_sha256=encoder_sha256, **training
-    ).output
-    with dsl.ParallelFor(ingested.outputs["Output"]) as shard:
-        of_shard = measure(
-            samples=samples,
-            vectors=vectors,
-            shard=shard,
-            methods=methods,
-            share=measured,
-            splits=score_splits,
-            store=store,
-            seed=seed,
-            warm_ups=warmed,
-        )
-    scored = score(
-        samples=samples,
-        vectors=vectors,
-        measured=dsl.Collected(of_shard.output),
-        methods=methods,
-        weights=weights,
-        learn_weights=learn_weights,
-        warm_ups=warmed,
-        seed=seed,
-    )
-    selected = select(samples=samples, scores=scored.output, arms=arms, budget=budget, seed=seed)
 
     with dsl.ParallelFor(arms, parallelism=1) as arm:
         trained = finetune(
-            arm=arm, selection=selected.output, base=model, base_sha256=model_sha256, **training
+            arm=arm, selection=selected.output, base=model, base_sha256=model_sha256, **scored.training
         )
     models = trained.outputs["model"]
 
     evaluated = evaluate(
-        samples=samples,
-        vectors=vectors,
-        scores=scored.output,
+        samples=scored.samples,
+        vectors=scored.vectors,
+        scores=scored.scores,
         selection=selected.output,
-        truth=ingested.outputs["truth"],
+        truth=scored.truth,
         models=dsl.Collected(models),
         arms=arms,
         name=name,
@@ -218,9 +161,9 @@ def importance(
     )
     # Both write to the registry: they run each time, and do nothing the second time.
     registered = register(
-        samples=samples,
+        samples=scored.samples,
         models=dsl.Collected(models),
-        encoder=embedded.outputs["encoder"],
+        encoder=scored.encoder,
         evidence=evaluated.outputs["evidence"],
         name=name,
         task=task,
@@ -231,10 +174,10 @@ def importance(
             evidence=evaluated.outputs["evidence"], name=name, version=registered.outputs["version"]
         ).set_caching_options(False)
     return Outputs(
-        samples,
-        ingested.outputs["truth"],
-        vectors,
-        scored.output,
+        scored.samples,
+        scored.truth,
+        scored.vectors,
+        scored.scores,
         selected.output,
         evaluated.outputs["predictions"],
         evaluated.outputs["evidence"],

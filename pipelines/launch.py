@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -21,12 +22,15 @@ from assay.components.core.tracking import default_uri
 from assay.pipelines.preflight import Checked
 from filelock import FileLock, Timeout
 
-REQUEST, LOG, SUMMARY, LOCK = "run.json", "run.log", "summary.json", ".lock"
+REQUEST, LOG, LOCK = "run.json", "run.log", ".lock"
+SUMMARY, CURVE = "summary.json", "curve.json"
+RESULTS = {"importance": SUMMARY, "budget_curve": CURVE}
+"""{pipeline: file that says it is finished}."""
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
 """Last line of a traceback: an exception's name, and what it says."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 OURS = (
-    *(REQUEST, LOG, SUMMARY, "report.html", "samples", "truth", "steps", "work"),
+    *(REQUEST, LOG, SUMMARY, CURVE, "report.html", "samples", "truth", "steps", "work"),
     *("scores.parquet", "selection.parquet", "predictions.parquet", "diagnosis.parquet"),
 )
 """What a run writes into its folder, and `--fresh` removes."""
@@ -35,25 +39,27 @@ GRACE = 5.0
 
 
 @contextmanager
-def claimed(out: Path, fresh: bool) -> Iterator[None]:
-    """Make a run's folder, or take over the one of an earlier run, and hold it.
+def claimed(out: Path, fresh: bool, pipeline: str = "importance") -> Iterator[None]:
+    """Make a run's folder, or take over the one of an earlier run of the same pipeline, and hold it.
 
     Raises:
-        BadInput: The folder holds something else than a run, or a run that is under way.
+        BadInput: The folder holds something else than such a run, or one that is under way.
     """
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}: is a file")
     held = {path.name for path in out.iterdir()} - {LOCK} if out.is_dir() else set()
     if held and REQUEST not in held:
         raise BadInput(f"--out {out}: holds something else than a run; name an empty folder")
+    if held and _pipeline_of(out) != pipeline:
+        raise BadInput(f"--out {out}: holds a run of {_pipeline_of(out)}; name another folder")
     lock = FileLock(out / LOCK, timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
         for name in OURS if fresh else ():
             shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(missing_ok=True)
-        # A summary says that a run is finished: the one that starts now is not.
-        (out / SUMMARY).unlink(missing_ok=True)
+        # Its result says that a run is finished: the one that starts now is not.
+        (out / RESULTS[pipeline]).unlink(missing_ok=True)
     except Timeout as error:
         raise BadInput(
             f"--out {out}: a run is under way there; wait for it, or name another folder"
@@ -64,24 +70,41 @@ def claimed(out: Path, fresh: bool) -> Iterator[None]:
         yield
 
 
+def _pipeline_of(out: Path) -> str:
+    try:
+        return str(json.loads((out / REQUEST).read_text()).get("pipeline", "importance"))
+    except ValueError:
+        # Whoever was killed while it was written left nothing to be mixed up with.
+        return "importance"
+
+
 def launch(checked: Checked, out: Path, stream: IO[str] = sys.stderr) -> int:
-    """Run the pipeline to its end.
+    """Run a pipeline to its end.
 
     Args:
-        checked: What to run.
+        checked: What to run, and by which pipeline.
         out: Its folder, claimed.
         stream: Where progress goes.
 
     Returns:
         0 finished, 1 failed, 2 bad input found on the way, 130 interrupted.
     """
-    arguments = checked.config.pipeline_arguments() | {
+    curve = checked.pipeline == "budget_curve"
+    given = checked.config.curve_arguments() if curve else checked.config.pipeline_arguments()
+    arguments = given | {
         "data": str(Path(checked.config.data).resolve()),
         "store": str(Path(checked.config.store).resolve()) if checked.config.store else "",
         "data_sha256": checked.data_sha256,
         "code": checked.code,
     }
-    request = {"out": str(out.resolve()), "run_hash": checked.run_hash, "arguments": arguments}
+    if arguments["rules"]["attributes"]:
+        arguments["rules"]["attributes"] = str(Path(arguments["rules"]["attributes"]).resolve())
+    request = {
+        "out": str(out.resolve()),
+        "pipeline": checked.pipeline,
+        "run_hash": checked.run_hash,
+        "arguments": arguments,
+    }
     write_json(out / REQUEST, request)
     environment = os.environ | {
         "ASSAY_WORK": str((out / "work").resolve()),
@@ -91,6 +114,9 @@ def launch(checked: Checked, out: Path, stream: IO[str] = sys.stderr) -> int:
         # The local runner starts each task with the `python` it finds.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
+    if curve:
+        # The local runner trains two arms side by side: a thread for each core of each would be too many.
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
     with (out / LOG).open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "assay.pipelines.local", str(out / REQUEST)],

@@ -1,4 +1,4 @@
-"""The run itself, in a process of its own: kfp's local runner, then the summary."""
+"""The run itself, in a process of its own: kfp's local runner, then what is left in its folder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,38 @@ from typing import Any
 
 from assay.components.core.checkpoints import resolve
 from assay.components.core.manifest import read_manifest, sha256_of, write_json
-from assay.pipelines.launch import SUMMARY
+from assay.pipelines.launch import CURVE, SUMMARY
 
 STEPS = "steps"
+
+
+def start_runner(out: Path) -> None:
+    """Have kfp's local runner keep its steps in the run's folder, and find those it finished there."""
+    from kfp import local
+
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(out / STEPS), enable_caching=True)
+
+
+def draw(out: Path, arguments: dict[str, Any], run_hash: str) -> None:
+    """Run the `budget_curve` pipeline and collect its outputs into a folder, the curve last and whole.
+
+    Args:
+        out: The curve's folder; steps already finished there are not run again.
+        arguments: Of the pipeline.
+        run_hash: What the curve is a function of.
+    """
+    start_runner(out)
+    from assay.pipelines.budget_curve import budget_curve
+
+    outputs = budget_curve(**arguments, **weights(arguments, run_hash), run_hash=run_hash).outputs
+    folders = {key: Path(value.path) for key, value in outputs.items()}
+    for key in ("scores", "selection"):
+        replace_file(folders[key] / f"{key}.parquet", out / f"{key}.parquet")
+    replace_file(folders["figures"] / "predictions.parquet", out / "predictions.parquet")
+    replace_file(folders["report"], out / "report.html")
+    replace_folder(folders["samples"], out / "samples")
+    replace_file(folders["figures"] / CURVE, out / CURVE)
 
 
 def run(out: Path, arguments: dict[str, Any], run_hash: str) -> None:
@@ -27,13 +56,10 @@ def run(out: Path, arguments: dict[str, Any], run_hash: str) -> None:
         arguments: Of the pipeline.
         run_hash: What the run is a function of.
     """
-    warnings.filterwarnings("ignore", category=FutureWarning)
     started = time.time()
+    start_runner(out)
     from assay.pipelines.importance import importance
-    from kfp import local
 
-    steps = out / STEPS
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(steps), enable_caching=True)
     champion = champion_seen(arguments["name"], run_hash)
     task = importance(**arguments, **weights(arguments, run_hash), run_hash=run_hash, champion=champion)
     outputs = task.outputs
@@ -181,7 +207,9 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
+PIPELINES = {"importance": run, "budget_curve": draw}
+
 if __name__ == "__main__":
     _die_with_parent()
     request = json.loads(Path(sys.argv[1]).read_text())
-    run(Path(request["out"]), request["arguments"], request["run_hash"])
+    PIPELINES[request["pipeline"]](Path(request["out"]), request["arguments"], request["run_hash"])

@@ -13,7 +13,7 @@ from assay.components.core.errors import BadInput
 from assay.components.core.manifest import code_version, sha256_of
 from assay.components.core.tracking import check_uri
 from assay.components.ingest.prepare import IngestConfig, prepare
-from assay.components.select.budget import parse_budget, rows_of_budget
+from assay.components.select.budget import Measured, parse_budget, rows_of_budget
 from assay.pipelines.config import RunConfig
 
 STORE_QUERIES = 450
@@ -32,27 +32,32 @@ class Checked:
     Attributes:
         config: With the data named.
         data_sha256: Of the data.
-        code: Hash of the installed code.
+        code: Hash of the installed code, and of what else is read beside the data.
         run_hash: What the run is a function of.
-        selected: Rows every arm but `full` trains on.
         notes: What the user should know before it starts.
+        pipeline: Which is to run: `importance` or `budget_curve`.
     """
 
     config: RunConfig
     data_sha256: str
     code: str
     run_hash: str
-    selected: int
     notes: list[str]
+    pipeline: str = "importance"
 
 
-def check(config: RunConfig) -> Checked:
+def check(config: RunConfig, pipeline: str = "importance") -> Checked:
     """Check a configuration and its data by preparing the samples, without writing them.
+
+    Args:
+        config: What was asked for.
+        pipeline: `importance` or `budget_curve`.
 
     Raises:
         BadInput: The message says what, where and what to do.
     """
-    budget = parse_budget(config.budget)
+    curve = pipeline == "budget_curve"
+    budgets = [(text, parse_budget(text)) for text in (config.curve.budgets if curve else [config.budget])]
     check_checkpoint(config.model)
     check_checkpoint(config.embedding_model, "--set encoder")
     if config.tagger:
@@ -60,6 +65,8 @@ def check(config: RunConfig) -> Checked:
     check_uri()
     if config.store and Path(config.store).exists() and not Path(config.store).is_dir():
         raise BadInput(f"--store {config.store}: is a file; name a folder, or one that is to be made")
+    if config.rules.attributes and not Path(config.rules.attributes).is_file():
+        raise BadInput(f"--set rules.attributes {config.rules.attributes}: no such file")
     if not config.data:
         config = _with_store(config)
     prepared = prepare(ingest_config(config))
@@ -67,16 +74,59 @@ def check(config: RunConfig) -> Checked:
         raise BadInput(
             f"grades up to {prepared.facts['max_grade']:g}: 2^grade is beyond numbers; use --gain linear"
         )
-    selected = rows_of_budget(budget, prepared.facts["samples"]["train"])
+    selected = rows_of_budgets(budgets, prepared.facts["samples"]["train"], config.rules.seconds_per_row)
+    if curve:
+        check_curve(selected)
     ledger = prepared.facts["ledger"]
     counts = ", ".join(f"{split} {n}" for split, n in prepared.facts["samples"].items())
     notes = [
-        f"{ledger['rows_in']} rows read, {ledger['rows_out']} samples ({counts}), {selected} to be selected"
+        f"{ledger['rows_in']} rows read, {ledger['rows_out']} samples ({counts}), "
+        f"{', '.join(selected.values())} to be selected"
     ]
+    if curve:
+        notes.append(f"{sum(map(len, config.cells))} rankers to train: {', '.join(sum(config.cells, []))}")
     for what in ("dropped", "repaired", "noted"):
         notes += [f"{what}: {n} {reason}" for reason, n in ledger[what].items()]
     data_sha256, code = sha256_of(config.data), code_version()
-    return Checked(config, data_sha256, code, config.run_hash(data_sha256, code), selected, notes)
+    if config.rules.attributes:
+        # The steps are told the file's name alone: another content must not find the older results.
+        code += f"-{sha256_of(config.rules.attributes)[:16]}"
+    run_hash = config.run_hash(data_sha256, code, curve)
+    return Checked(config, data_sha256, code, run_hash, notes, pipeline)
+
+
+def rows_of_budgets(
+    budgets: list[tuple[str, float | int | Measured]], rows: int, seconds_per_row: float
+) -> dict[str, str]:
+    """{budget as written: rows it keeps, or that nobody can know yet}.
+
+    Raises:
+        BadInput: One cannot be kept.
+    """
+    out = {}
+    for text, budget in budgets:
+        kept = rows_of_budget(budget, rows, seconds_per_row)
+        unknown = isinstance(budget, Measured) and budget.unit != "gpu-min"
+        out[text] = f"as many as {text} says" if unknown else str(kept)
+    return out
+
+
+def check_curve(selected: dict[str, str]) -> None:
+    """Refuse budgets that make no curve.
+
+    Args:
+        selected: As `rows_of_budgets` gives it.
+
+    Raises:
+        BadInput: One is no point of a curve, or two are the same point.
+    """
+    if "auto" in selected:
+        raise BadInput("budgets auto: a curve needs budgets of its own; name them, e.g. 0.1,0.3,0.5")
+    first: dict[str, str] = {}
+    for text, rows in selected.items():
+        other = first.setdefault(rows, text)
+        if other != text:
+            raise BadInput(f"budgets {other} and {text}: both keep {rows} rows; leave one out")
 
 
 def ingest_config(config: RunConfig) -> IngestConfig:

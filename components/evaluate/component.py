@@ -64,3 +64,43 @@ def evaluate(
         champion,
     )
     return found["gate"]["passed"]
+
+
+@component
+def curve(
+    samples: dsl.Input[dsl.Dataset],
+    vectors: dsl.Input[dsl.Dataset],
+    scores: dsl.Input[dsl.Dataset],
+    selection: dsl.Input[dsl.Dataset],
+    models: dsl.Input[List[dsl.Model]],
+    figures: dsl.Output[dsl.Dataset],
+    report: dsl.Output[dsl.HTML],
+    name: str,
+    run_hash: str,
+    gain: str = "exponential",
+    epsilon: float = 0.005,
+    seed: int = 0,
+):
+    """Judge every arm at every budget on the test rows, draw the curve, and log it.
+
+    Args:
+        samples: Sample table.
+        vectors: Vectors; their cosine is the baseline `base`.
+        scores: Scores; what they cost is part of the selection's price.
+        selection: Rows of each arm.
+        models: Folders of rankers, a folder an arm and budget in each.
+        figures: `curve.json` and `predictions.parquet`.
+        report: One HTML file that needs no network.
+        name: Of the MLflow experiment.
+        run_hash: What the curve is a function of; the same curve is logged once.
+        gain: `exponential` or `linear`.
+        epsilon: Loss against the best budget that is allowed, as a share of its metric.
+        seed: Of the bootstrap.
+    """
+    from assay.components.evaluate.curve import CurveInputs, draw_curve
+    from assay.components.evaluate.curve_log import log_curve
+
+    folders = [model.path for model in models]
+    inputs = CurveInputs(samples.path, vectors.path, scores.path, selection.path, folders)
+    found = draw_curve(inputs, figures.path, report.path, gain, epsilon, int(seed))
+    log_curve(found, figures.path, report.path, name, run_hash)

@@ -121,3 +121,36 @@ def noise_histogram(scores: pd.DataFrame) -> str:
         axis.set_xlabel("probability that the label is wrong")
         axis.set_ylabel("rows")
         return _svg(figure)
+
+
+def budget_lines(curve: dict[str, Any], colours: dict[str, str]) -> str:
+    """A line an arm over the rows it trained on, its interval a band; dotted lines need no training.
+
+    Args:
+        curve: As `curve_of` gives it.
+        colours: {arm: colour}.
+    """
+    with plt.rc_context(_STYLE):
+        figure, axis = plt.subplots(figsize=(8.6, 4.4))
+        for name in dict.fromkeys(point["arm"] for point in curve["points"]):
+            mine = [point for point in curve["points"] if point["arm"] == name]
+            rows, means, low, high = (
+                np.asarray([point[key] for point in mine], dtype=float)
+                for key in ("rows", "mean", "low", "high")
+            )
+            width = 2.4 if name == "challenger" else 1.4
+            if len(mine) > 1:
+                axis.plot(rows, means, "o-", color=colours[name], linewidth=width, markersize=4, label=name)
+                axis.fill_between(rows, low, high, color=colours[name], alpha=0.12, linewidth=0)
+            else:
+                axis.errorbar(
+                    rows, means, [means - low, high - means], fmt="D", color=colours[name], markersize=5,
+                    capsize=3, label=name,
+                )  # fmt: skip
+        for name, value in curve["lines"].items():
+            axis.axhline(value, color=SLATE, linewidth=0.9, linestyle=":")
+            axis.annotate(name, (1, value), xycoords=("axes fraction", "data"), color=SLATE, va="center")
+        axis.set_xlabel("rows trained on")
+        axis.set_ylabel(curve["metric"])
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5)
+        return _svg(figure)

@@ -1,4 +1,4 @@
-"""Kubeflow faces of `finetune`: one ranker of one arm, and the warm-ups, several in one task."""
+"""Kubeflow faces of `finetune`: one ranker of one arm, and several rankers in one task."""
 
 from typing import List
 
@@ -50,7 +50,7 @@ def finetune(
 
 
 @component
-def warm_up(
+def finetune_each(
     samples: dsl.Input[dsl.Dataset],
     selection: dsl.Input[dsl.Dataset],
     models: dsl.Output[dsl.Model],
@@ -70,7 +70,7 @@ def warm_up(
         samples: Sample table; its validation split decides when to stop.
         selection: Rows of each arm.
         models: A folder an arm, each as `finetune` writes it.
-        arms: Which rows; `target` is the target's.
+        arms: Which rows; `target` is the target's. None, and the folder stays empty.
         base: `minilm`, a folder, a hub id or a models:/ URI.
         base_sha256: Of its weights; part of the cache key.
         ranker: `cross` or `bi`.
@@ -80,9 +80,17 @@ def warm_up(
         learning_rate: At its peak.
         seed: Of the head, the dropout and the order of rows.
     """
-    from assay.components.finetune.finetune import FinetuneConfig, finetune_each
+    from assay.components.core.manifest import publishing
+
+    if not arms:
+        # A plan without warm-ups: torch is not worth its import.
+        with publishing(models.path, arms=[]):
+            pass
+        return
+    from assay.components.finetune.finetune import FinetuneConfig
+    from assay.components.finetune.finetune import finetune_each as run
 
     config = FinetuneConfig(
         arms[0], base, ranker, adapter, int(epochs), int(batch_size), learning_rate, seed=int(seed)
     )
-    finetune_each(config, arms, samples.path, selection.path, models.path)
+    run(config, arms, samples.path, selection.path, models.path)

@@ -18,6 +18,7 @@ from assay.components.core.checkpoints import resolve
 from assay.components.core.manifest import (
     MANIFEST,
     code_version,
+    cpu_seconds,
     publishing,
     read_manifest,
     sha256_of,
@@ -35,6 +36,8 @@ from transformers.utils import logging as transformers_logging
 
 WORK = "ASSAY_WORK"
 """Folder for checkpoints of training under way; a killed run goes on from there."""
+DONE = "done"
+"""Folder in it of what `finetune_each` has trained: no training of it is done twice."""
 TRUSTED = {"target": ["target"], "target_only": ["target"], "random_target": ["train", "target"]}
 """{arm that may train on the target: splits of its rows}: the ranker of `learnability`, and two baselines."""
 PROBE = 256
@@ -104,7 +107,7 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
     train, validation = rows_of_arm(config.arm, samples_folder, selection_folder)
     checkpoint = resolve(config.model)
     facts = read_manifest(samples_folder)
-    work = _work_folder(config, train, facts["sha256"], sha256_of(checkpoint))
+    work = _work_folder(training_key(config, train, facts["sha256"], sha256_of(checkpoint)))
     ranker, trainer = _train(config, checkpoint, train, validation, facts["relevant_at"], work)
     with publishing(model_folder, **asdict(config)) as (folder, manifest):
         ranker.network.save_pretrained(folder / "adapter")
@@ -159,6 +162,9 @@ def finetune_each(
 ) -> None:
     """Train a ranker on the rows of each arm, and publish them together, a folder an arm.
 
+    Where `ASSAY_WORK` names a folder, each is kept there too (the same files under a second name), so that
+    neither a killed task nor a later one with more arms trains any of them again.
+
     Args:
         config: How, whatever arm it names.
         arms: Which rows of the selection.
@@ -166,14 +172,33 @@ def finetune_each(
         selection_folder: As `finetune` takes it.
         models_folder: Gets a folder an arm, each as `finetune` writes it; its seconds are its own.
     """
+    root, base, facts = os.environ.get(WORK), sha256_of(resolve(config.model)), read_manifest(samples_folder)
+    spent = 0.0
     with publishing(models_folder, arms=list(arms)) as (folder, _):
-        spent = 0.0
         for arm in arms:
-            finetune(replace(config, arm=arm), samples_folder, selection_folder, str(folder / arm))
-            manifest = read_manifest(folder / arm)
-            so_far, manifest["seconds"] = manifest["seconds"], round(manifest["seconds"] - spent, 3)
-            write_json(folder / arm / MANIFEST, manifest)
-            spent = so_far
+            mine, place = replace(config, arm=arm), folder / arm
+            if root:
+                train, _ = rows_of_arm(arm, samples_folder, selection_folder)
+                place = Path(root) / DONE / training_key(mine, train, facts["sha256"], base)
+            if (place / MANIFEST).is_file():
+                say(f"finetune {arm}", "trained before")
+            else:
+                finetune(mine, samples_folder, selection_folder, str(place))
+                manifest = read_manifest(place)
+                manifest["seconds"] = round(manifest["seconds"] - spent, 3)
+                write_json(place / MANIFEST, manifest)
+            spent = cpu_seconds()
+            if root:
+                shutil.copytree(place, folder / arm, copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> str:
+    """One file under two names, where the disk can; else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
 
 
 def _train(
@@ -234,13 +259,26 @@ def _pairs(ranker: Ranker, frame: pd.DataFrame):
     return ranker.tokenise(*columns, frame["label"].to_numpy(), frame["weight"].to_numpy())
 
 
-def _work_folder(config: FinetuneConfig, train: pd.DataFrame, samples_sha256: str, base_sha256: str) -> Path:
-    """Where checkpoints of exactly this training go, so that only the same training resumes from them."""
+def training_key(config: FinetuneConfig, train: pd.DataFrame, samples_sha256: str, base_sha256: str) -> str:
+    """Digest of all that a training's outcome is a function of, 16 hex digits.
+
+    Args:
+        config: How.
+        train: Its rows, as `rows_of_arm` gives them: labels and weights are the selection's.
+        samples_sha256: Of the sample table, whose validation split decides when to stop.
+        base_sha256: Of the checkpoint it starts from.
+    """
     about = [asdict(config), samples_sha256, base_sha256, code_version()]
     key = hashlib.sha256(json.dumps(about).encode())
     key.update("".join(train["sample_id"]).encode())
+    key.update(np.ascontiguousarray(train[["label", "weight"]].to_numpy(dtype="<f4")).tobytes())
+    return key.hexdigest()[:16]
+
+
+def _work_folder(key: str) -> Path:
+    """Where checkpoints of exactly this training go, so that only the same training resumes from them."""
     root = os.environ.get(WORK)
-    folder = Path(root) / key.hexdigest()[:16] if root else Path(tempfile.mkdtemp(prefix="assay-finetune-"))
+    folder = Path(root) / key if root else Path(tempfile.mkdtemp(prefix="assay-finetune-"))
     folder.mkdir(parents=True, exist_ok=True)
     for checkpoint in folder.glob("checkpoint-*"):
         # Written last: without it, the process was killed while it saved.

@@ -40,7 +40,8 @@ def measure(
     Args:
         samples_folder: A sample table.
         vectors_folder: What `embed` wrote.
-        warm_up_folders: {name: model folder of `finetune`}; the first scores every row it has not seen.
+        warm_up_folders: {name: model folder of `finetune`}; the first scores every row it has not seen. None
+            where no method asks one: `scored_by` is then "".
         measured_folder: Gets `measured.parquet`: sample_id, split, scored_by, logit and a column a method;
             null in rows that were not measured.
         methods: Names of `METHODS`; of those that `score` computes, nothing is measured.
@@ -69,7 +70,8 @@ def measure(
         if not set(part) & set(splits):
             continue
         inputs = read_inputs(samples_folder, vectors_folder, warm_up_folders, relevant_at, seed, part, shard)
-        table = inputs.samples[["sample_id", "split"]].astype(str).assign(scored_by=inputs.scorer)
+        scored_by = inputs.scorer if inputs.warm_ups else ""
+        table = inputs.samples[["sample_id", "split"]].astype(str).assign(scored_by=scored_by)
         some = np.flatnonzero(inputs.random() < share)
         values, took, fresh = measured(inputs if len(some) == len(table) else inputs.only(some), names, store)
         tables.append(table.join(values.set_axis(some)))
@@ -83,7 +85,7 @@ def measure(
         "measured_anew": new,
         "method_seconds": seconds,
         "methods": facts,
-        "warm_up_seconds": sum(read_manifest(folder)["seconds"] for folder in warm_up_folders.values()),
+        "warm_up_seconds": sum((read_manifest(f)["seconds"] for f in warm_up_folders.values()), 0.0),
     }
     with publishing(measured_folder, seed=seed, **about) as (folder, _):
         pd.concat(tables, ignore_index=True).to_parquet(folder / MEASURED, index=False)

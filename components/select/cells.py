@@ -1,7 +1,7 @@
-"""Rows that lie near one another: compared within cells of a k-means and the cells beside, not with all rows.
+"""Rows that lie near one another: compared within cells of a k-means and the cells beside.
 
-n rows in cells of about `SIZE`, each compared with those of its `PROBES` nearest cells: n * SIZE * PROBES products
-in place of n^2, as matrix products.
+n rows in cells of about `SIZE`, each compared with those of its `PROBES` nearest cells: n * SIZE * PROBES
+cosines in place of n^2, as matrix products.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def within_cells(vectors: np.ndarray, seed: int, probes: int = PROBES) -> Iterat
         probes: Cells a row is compared with, its own among them.
 
     Yields:
-        For each cell: (v,) int64 numbers of the rows that look into it, (m,) int64 numbers of the rows that are
-        in it, and (v, m) float32 cosines. Every row looks into `probes` cells, and is in one.
+        For each cell: (v,) int64 numbers of the rows that look into it, (m,) int64 numbers of the rows that
+        are in it, and (v, m) float32 cosines. Every row looks into `probes` cells, and is in one.
     """
     on = "cuda" if torch.cuda.is_available() else "cpu"
     every = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(on)
@@ -50,8 +50,8 @@ def neighbours(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.n
         seed: Of the k-means.
 
     Returns:
-        (n, k) int64 and (n, k) float32: numbers and cosines, the most alike first; -1 and 0 where the cells that
-        were looked into held fewer.
+        (n, k) int64 and (n, k) float32: numbers and cosines, the most alike first; -1 and 0 where the cells
+        that were looked into held fewer.
     """
     n = len(vectors)
     best, found = torch.zeros(n, k), torch.full((n, k), -1, dtype=torch.int64)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
-import pandas as pd
-from assay.components.core.manifest import publishing, read_manifest
-from assay.components.core.samples import hash_unit, read_samples
-from assay.components.select.budget import parse_budget, rows_of_budget
-from assay.components.select.strata import best_of_strata
+from assay.components.core.arms import Arm, parse_arm
+from assay.components.core.errors import BadInput
+from assay.components.core.manifest import read_manifest
+from assay.components.core.samples import read_samples
+from assay.components.select.arms import CHALLENGER, Arms, as_it_is, blocks_of
+from assay.components.select.budget import Measured, parse_budget
+from assay.components.select.challenger import columns_read
+from assay.components.select.rules import Rules
+from assay.components.select.scored import IDS, draws, first, publish, read_scored
 
-SELECTION = "selection.parquet"
-_COLUMNS = ["sample_id", "group_id", "item_id", "arm", "label", "weight", "importance", "decision", "reason"]
-"""Of a selection: `label` is what the row is trained on, `weight` what its own weight is multiplied by."""
-_READ = ["sample_id", "group_id", "item_id", "label"]
-
-
-def random_rows(samples: pd.DataFrame, count: int, salt: str) -> pd.DataFrame:
-    """`count` rows drawn uniformly, a function of each row's id and the salt, in draw order."""
-    order = np.argsort(hash_unit(samples["sample_id"].tolist(), salt), kind="stable")
-    return samples.iloc[order[:count]]
+OWN = ("challenger", "control", "full")
+"""Arms that are no baseline."""
 
 
 def warm_up_shares(
@@ -31,7 +28,7 @@ def warm_up_shares(
 
     Args:
         samples_folder: A sample table.
-        selection_folder: Gets `selection.parquet`.
+        selection_folder: Gets the selection.
         share: Of the training rows, each.
         seed: Of the draw.
         arms: With `target` among them, all rows of the target are an arm of that name.
@@ -39,99 +36,89 @@ def warm_up_shares(
     Returns:
         Rows a share.
     """
-    samples = read_samples(samples_folder, ["train"], _READ)
-    count = max(1, min(len(samples) // 2, math.floor(share * len(samples) + 0.5)))
-    drawn = random_rows(samples, 2 * count, f"assay-warm-up-{seed}")
-    table = drawn.assign(
-        arm=["a"] * count + ["b"] * count, importance=np.nan, decision="keep", reason="random"
-    )
+    rows = read_samples(samples_folder, ["train"], [*IDS, "label"])
+    count = max(1, min(len(rows) // 2, math.floor(share * len(rows) + 0.5)))
+    drawn = first(draws(rows["sample_id"], f"assay-warm-up-{seed}"), 2 * count)
+    blocks = {
+        arm: blocks_of(rows, np.sort(half), as_it_is(rows, "random", "drawn at random for a warm-up"))
+        for arm, half in (("a", drawn[:count]), ("b", drawn[count:]))
+    }
     if "target" in arms:
-        target = read_samples(samples_folder, ["target"], _READ)
-        table = pd.concat(
-            [table, target.assign(arm="target", importance=np.nan, decision="keep", reason="target")]
-        )
-    _publish(
-        table,
-        selection_folder,
-        read_manifest(samples_folder),
-        {"share": share, "seed": seed, "selected": count},
-    )
+        target = read_samples(samples_folder, ["target"], [*IDS, "label"])
+        every = np.arange(len(target))
+        blocks["target"] = blocks_of(target, every, as_it_is(target, "target", "a row of the target"))
+    about = {"share": share, "seed": seed, "selected": count}
+    publish(selection_folder, blocks, read_manifest(samples_folder), about)
     return count
 
 
-def challenger_rows(scores: pd.DataFrame, count: int) -> tuple[pd.Index, pd.Series]:
-    """The rows to train on, and for each row why it is in or out.
-
-    Rows that look mislabelled are cut, then the most important are taken from each stratum in proportion to
-    what the cut left. Only a larger budget reaches for the cut rows again, the least suspicious first.
-
-    Args:
-        scores: Columns sample_id, stratum, importance, noise, decision, reason; index unique.
-        count: Rows to take.
-
-    Returns:
-        Index of the rows taken, and a reason code for every row.
-    """
-    plausible = scores[scores["decision"] == "keep"]
-    taken = best_of_strata(plausible, min(count, len(plausible)))
-    reason = scores["reason"].where(scores["decision"] != "keep", "over_budget")
-    reason[taken] = "important"
-    if count > len(plausible):
-        cut = scores[scores["decision"] != "keep"].sort_values(["noise", "sample_id"])
-        refill = cut.index[: count - len(plausible)]
-        reason[refill] = "budget_exceeds_plausible_rows"
-        taken = taken.append(refill)
-    return taken, reason
-
-
 def select(
-    samples_folder: str, scores_folder: str, selection_folder: str, arms: list[str], budget: str, seed: int
+    samples_folder: str,
+    scores_folder: str,
+    selection_folder: str,
+    arms: Sequence[str],
+    budget: str,
+    seed: int,
+    vectors_folder: str = "",
+    rules: Rules | None = None,
 ) -> dict:
     """Publish the rows of each arm, and under arm `none` those the challenger leaves out.
 
-    Every arm but `full` has exactly as many rows; `control` is drawn uniformly from all training rows, before
-    any cut.
+    Every arm but `full`, and those that hold rows of the target, has exactly as many rows as its budget says;
+    of a budget in tokens each has as many as fit. `control` is drawn uniformly from all training rows, before
+    any cut. Where lists are taken whole, the others have as many rows as the challenger.
 
     Args:
         samples_folder: A sample table.
         scores_folder: What `score` wrote.
         selection_folder: Gets the selection.
-        arms: Of challenger, control, full.
-        budget: As `parse_budget` reads it.
-        seed: Of the control's draw.
+        arms: As `parse_arm` reads them: challenger, control, full, or a name of `BASELINES`.
+        budget: As `parse_budget` reads it, of arms without one of their own.
+        seed: Of random draws; repeat k of an arm draws by seed + k.
+        vectors_folder: What `embed` wrote; for baselines, coverage, near-duplicates and the budget `auto`.
+        rules: How the challenger is chosen; the plainest if None.
 
     Returns:
-        {"selected": rows an arm}.
+        {"selected": rows of the challenger at `budget`}.
+
+    Raises:
+        BadInput: An arm, a budget or a rule cannot be held.
     """
-    samples = read_samples(samples_folder, ["train"], ["sample_id", "task", "label"])
-    scores = pd.read_parquet(f"{scores_folder}/scores.parquet")
-    if not scores["sample_id"].equals(samples["sample_id"].astype(scores["sample_id"].dtype)):
-        raise ValueError(f"{scores_folder} scores other rows than {samples_folder}: score again")
-    count = rows_of_budget(parse_budget(budget), len(scores))
-    scores["label"] = samples["label"]
-    scores["stratum"] = samples["task"].astype(str) + "/" + samples["label"].round(2).astype(str)
-    taken, reason = challenger_rows(scores, count)
-    scores["reason"] = reason
-    inside = scores.index.isin(taken)
-    tables = {"challenger": scores[inside], "none": scores[~inside]}
-    tables["control"] = random_rows(scores, count, f"assay-control-{seed}").assign(
-        decision="keep", reason="random"
-    )
-    tables["full"] = scores.assign(decision="keep", reason="all_rows")
-    table = pd.concat([tables[arm].assign(arm=arm) for arm in [*arms, "none"]])
+    rules = rules or Rules()
+    parsed = [parse_arm(arm) for arm in arms]
+    _check(parsed)
+    rows = read_scored(samples_folder, scores_folder, columns_read(rules))
+    chosen = Arms((samples_folder, scores_folder, vectors_folder), rows, rules, budget, seed)
+    counts, selected = {str(arm): chosen.size(arm) for arm in parsed}, chosen.size(CHALLENGER)
+    blocks, given = {str(arm): chosen.blocks(arm) for arm in parsed}, parse_budget(budget)
     about = {
-        "budget": parse_budget(budget),
-        "selected": count,
+        "budget": str(given) if isinstance(given, Measured) else given,
+        "selected": selected,
         "seed": seed,
-        "arms": arms,
+        "arms": list(arms),
+        "rows": counts,
+        "rules": asdict(rules),
+        "facts": chosen.facts,
         "scores_sha256": read_manifest(scores_folder)["sha256"],
     }
-    _publish(table, selection_folder, read_manifest(samples_folder), about)
-    return {"selected": count}
+    publish(selection_folder, blocks | {"none": chosen.left_out()}, read_manifest(samples_folder), about)
+    return {"selected": selected}
 
 
-def _publish(table: pd.DataFrame, folder: str, samples_manifest: dict, about: dict) -> None:
-    table = table.assign(weight=np.float32(1)) if "weight" not in table else table
-    table = table[_COLUMNS].sort_values(["arm", "sample_id"]).reset_index(drop=True)
-    with publishing(folder, samples_sha256=samples_manifest["sha256"], **about) as (beside, _):
-        table.to_parquet(beside / SELECTION, index=False)
+def _check(arms: Sequence[Arm]) -> None:
+    """See that the arms are known before anything is read.
+
+    Raises:
+        BadInput: One is none, or is there twice.
+    """
+    from assay.components.select.baselines import BASELINES
+
+    for arm in arms:
+        if arm.name not in (*OWN, *BASELINES):
+            raise BadInput(f"arm {arm}: no arm of that name; known: {', '.join([*OWN, *BASELINES])}")
+        if arm.budget and arm.name == "full":
+            raise BadInput(f"arm {arm}: full is all rows, whatever the budget; leave it out")
+        if arm.budget:
+            parse_budget(arm.budget)
+    if len(set(map(str, arms))) < len(arms):
+        raise BadInput(f"arms {', '.join(map(str, arms))}: name each once")

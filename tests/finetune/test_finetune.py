@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -250,3 +252,61 @@ def test_arms_of_one_task_are_each_what_they_would_be_alone_and_pay_for_themselv
     assert all(manifest["seconds"] > 0 for manifest in of.values())
     whole = read_manifest(tmp_path / "models")["seconds"]
     assert of["a"]["seconds"] + of["b"]["seconds"] <= whole
+
+
+def test_what_was_trained_is_not_trained_again_unless_a_label_changed(
+    samples, tiny_encoder, tmp_path, monkeypatch, capfd
+):
+    """A task killed in its second arm, and a later one with an arm more, go on from what is there."""
+    monkeypatch.setenv("ASSAY_WORK", str(tmp_path / "work"))
+    ids = read_samples(samples / "samples", ["train"])["sample_id"]
+    arms = chosen(ids[:48], ["a"] * 24 + ["b"] * 24)
+
+    def trained(arms, names, out):
+        with publishing(tmp_path / "selection") as (beside, _):
+            arms.to_parquet(beside / "selection.parquet")
+        config = FinetuneConfig("a", str(tiny_encoder), epochs=1)
+        folders = str(samples / "samples"), str(tmp_path / "selection")
+        finetune_each(config, names, *folders, str(tmp_path / out))
+        said = capfd.readouterr().err
+        return [name for name in names if f"finetune {name}|24 rows" in said]
+
+    begun = []
+
+    def killed(self, args, state, control, **kwargs):
+        begun.append(state)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step.SayProgress, "on_train_begin", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trained(arms, ["a", "b"], "killed")
+    assert not (tmp_path / "killed").exists()
+    capfd.readouterr()
+    assert trained(arms, ["a", "b"], "first") == ["b"]
+    assert trained(arms, ["b", "a"], "second") == []
+    seconds = [read_manifest(tmp_path / out / "b")["seconds"] for out in ("first", "second")]
+    assert seconds[0] == seconds[1] > 0
+    file = "b/ranker/model.safetensors"
+    assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+    changed = arms.assign(label=arms["label"].where(arms["sample_id"] != ids[30], 0.5))
+    assert trained(changed, ["a", "b"], "third") == ["b"]
+    assert (
+        read_manifest(tmp_path / "third" / "b")["sha256"] != read_manifest(tmp_path / "first" / "b")["sha256"]
+    )
+
+
+def test_no_arms_no_torch(tmp_path):
+    code = f"""
+import sys
+from types import SimpleNamespace
+from assay.components.finetune.component import finetune_each
+nowhere, there = SimpleNamespace(path="nowhere"), SimpleNamespace(path={str(tmp_path / "models")!r})
+finetune_each.python_func(nowhere, nowhere, there, [])
+print([name for name in ("torch", "transformers", "peft") if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+    assert read_manifest(tmp_path / "models")["arms"] == []
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["manifest.json"]

@@ -1,5 +1,6 @@
 """README, docs, --help and code agree."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -9,8 +10,14 @@ import pytest
 from assay.components.evaluate.gates import GateConfig
 from assay.components.score.combine import WEIGHTS
 from assay.components.score.methods import METHODS
-from assay.pipelines.config import DEFAULT_METHODS, ON_REQUEST, WEIGHTED, RunConfig
+from assay.components.select.baselines import BASELINES as CHOSEN
+from assay.components.select.rules import Rules as RulesOfSelect
+from assay.pipelines import choices
+from assay.pipelines.budget_curve import budget_curve
+from assay.pipelines.choices import BASELINES, BY_SCORE, DEFAULT_METHODS, ON_REQUEST, RANKERLESS, WEIGHTED
+from assay.pipelines.config import RunConfig
 from assay.pipelines.importance import importance
+from assay.pipelines.settings import Curve, Gates, Rules
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -33,7 +40,7 @@ def help_of(*command: str) -> str:
     ).stdout
 
 
-COMMANDS = ["run", "compile", "report", "promote", "rollback", "serve", "bundle", "data"]
+COMMANDS = ["run", "curve", "compile", "report", "promote", "rollback", "serve", "bundle", "data"]
 
 
 @pytest.fixture(scope="module")
@@ -93,23 +100,33 @@ def test_methods_and_defaults_are_the_same_in_config_pipeline_and_code():
     assert [*DEFAULT_METHODS, *ON_REQUEST] == list(METHODS)
     page = (ROOT / "docs" / "scores.md").read_text()
     assert re.findall(r"^\| `(\w+)`", page, re.M) == list(METHODS)
-    arguments = RunConfig().pipeline_arguments()
-    inputs = importance.pipeline_spec.root.input_definitions.parameters
-    assert set(arguments) <= set(inputs)
-    assert set(inputs) - set(arguments) == {
-        "run_hash",
-        "data_sha256",
-        "encoder_sha256",
-        "model_sha256",
-        "tagger_sha256",
-        "code",
-        "champion",
-    }
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "arguments", "others"),
+    [
+        (importance, RunConfig().pipeline_arguments(), {"champion"}),
+        (budget_curve, RunConfig().curve_arguments(), {"score_splits"}),
+    ],
+)
+def test_settings_and_their_defaults_are_the_same_in_config_and_pipeline(pipeline, arguments, others):
     from google.protobuf import json_format
 
-    for name in set(arguments) - {"data", "gates", "seed"}:
+    inputs = pipeline.pipeline_spec.root.input_definitions.parameters
+    assert set(arguments) <= set(inputs)
+    filled = {"run_hash", "data_sha256", "encoder_sha256", "model_sha256", "tagger_sha256", "code"}
+    assert set(inputs) - set(arguments) == filled | others
+    # Gates and rules that are not given are the step's own defaults.
+    for name in set(arguments) - {"data", "gates", "rules", "seed"}:
         default = json_format.MessageToDict(inputs[name].default_value)
         assert default == arguments[name] or (default, arguments[name]) == ({}, {}), name
+
+
+def test_arms_and_what_they_need_are_those_of_the_steps():
+    assert tuple(CHOSEN) == BASELINES
+    assert tuple(name for name, baseline in CHOSEN.items() if "scores" in baseline.needs) == BY_SCORE
+    assert {name for name, method in METHODS.items() if not method.by_ranker} == set(RANKERLESS)
+    assert all(set(methods) <= set(METHODS) for methods in choices.PLANS.values())
 
 
 def test_the_weighted_methods_are_those_of_the_step():
@@ -120,8 +137,15 @@ def test_the_gates_of_a_run_are_those_of_the_step():
     assert GateConfig(**RunConfig().gates.model_dump()) == GateConfig()
 
 
+def test_the_rules_of_a_run_are_those_of_the_step():
+    given = RunConfig().rules.model_dump()
+    assert set(given) == {field.name for field in dataclasses.fields(RulesOfSelect)}
+    assert RulesOfSelect.of(given) == RulesOfSelect()
+
+
 def test_every_configuration_field_has_a_description():
-    assert all(field.description for field in RunConfig.model_fields.values())
     example = (ROOT / "docs" / "configuration.md").read_text()
-    for name in RunConfig.model_fields:
-        assert f"`{name}`" in example, name
+    for model in (RunConfig, Gates, Rules, Curve):
+        assert all(field.description for field in model.model_fields.values())
+        for name in model.model_fields:
+            assert f"`{name}`" in example, name

@@ -33,6 +33,10 @@ def spoiled(tmp_path, case):
         frame["grade"] *= 2000
     elif case == "gain":
         extra = ["--gain", "cubic"]
+    elif case == "attributes":
+        extra = ["--set", "rules.attributes=none.csv", "--set", "rules.constraints=[category >= 5%]"]
+    elif case == "constraint":
+        extra = ["--set", "rules.constraints=[category > lots]"]
     elif case == "store":
         (tmp_path / "kept").write_text("not a folder")
         extra = ["--store", "kept"]
@@ -49,6 +53,8 @@ def spoiled(tmp_path, case):
 
 CASES = {
     "store": "--store kept: is a file",
+    "attributes": "rules.attributes none.csv: no such file",
+    "constraint": "constraint 'category > lots': write ATTRIBUTE >= N%",
     "missing file": "no such file",
     "missing column": "'name' (for item) is not in the file; it has: q, title, grade, pid, part",
     "empty file": "the file is empty",
@@ -86,6 +92,35 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, pairs_file):
     assert result.returncode == 2
     assert "holds something else" in result.stderr
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_curve_does_not_take_the_folder_of_a_run(tmp_path, pairs_file):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text('{"pipeline": "importance"}')
+    (tmp_path / "out" / "summary.json").write_text("{}")
+    given = ["--data", pairs_file, "--columns", PAIRS_COLUMNS, "--out", tmp_path / "out"]
+    result = assay("curve", *given, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "holds a run of importance" in result.stderr
+    assert (tmp_path / "out" / "summary.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--budgets", "0.1,2.5"], "--budget 2.5: write a fraction"),
+        (["--budgets", "0.1,100000"], "there are only"),
+        (["--budgets", "0.1,auto"], "budgets auto: a curve needs budgets of its own"),
+        (["--budgets", "0.3,0.3001"], "budgets 0.3 and 0.3001: both keep 78 rows"),
+        (["--arms", "challenger,best"], "unknown best"),
+        (["--plan", "vectors", "--arms", "challenger,loss"], "arms loss: name the methods"),
+    ],
+)
+def test_a_curve_that_cannot_be_drawn_says_why(tmp_path, pairs_file, given, words):
+    result = assay("curve", "--data", pairs_file, "--columns", PAIRS_COLUMNS, *given, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert words in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_fresh_removes_what_a_run_wrote_and_nothing_else(tmp_path):

@@ -3,32 +3,57 @@ from pathlib import Path
 
 import pytest
 import yaml
-from assay.pipelines.compiled import compile_pipeline, undeclared
+from assay.pipelines.compiled import compile_pipelines, undeclared
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-COMMITTED = Path(__file__).parents[2] / "pipelines" / "importance.yaml"
+COMMITTED = Path(__file__).parents[2] / "pipelines"
+NAMES = {"importance": "importance", "budget_curve": "budget-curve"}
+
+
+def committed(name):
+    return next(yaml.safe_load_all((COMMITTED / f"{name}.yaml").read_text()))
 
 
 @pytest.fixture(scope="module")
 def spec():
-    return next(yaml.safe_load_all(COMMITTED.read_text()))
+    return committed("importance")
 
 
-def test_the_committed_pipeline_is_the_compiled_one(tmp_path):
-    compile_pipeline(tmp_path / "importance.yaml")
-    assert (tmp_path / "importance.yaml").read_text() == COMMITTED.read_text(), "run `make compile`"
+@pytest.fixture(scope="module")
+def curve():
+    return committed("budget_curve")
 
 
-def test_kubeflow_can_parse_it(spec):
-    parsed = json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-    assert parsed.pipeline_info.name == "importance"
+def test_the_committed_pipelines_are_the_compiled_ones(tmp_path):
+    files = compile_pipelines(tmp_path)
+    assert [file.stem for file in files] == list(NAMES)
+    for file in files:
+        assert file.read_text() == (COMMITTED / file.name).read_text(), "run `make compile`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_kubeflow_can_parse_them(name):
+    parsed = json_format.ParseDict(committed(name), pipeline_spec_pb2.PipelineSpec())
+    assert parsed.pipeline_info.name == NAMES[name]
+    assert undeclared(committed(name)) == []
+
+
+def test_the_curve_is_a_loop_over_arms_and_begins_as_a_run_does(spec, curve):
+    tasks, whole = curve["root"]["dag"]["tasks"], spec["root"]["dag"]["tasks"]
+    common = {"ingest", "embed", "select", "finetune-each", "for-loop-1", "score", "select-2"}
+    assert set(tasks) == common | {"for-loop-2", "curve"}
+    # Every arm and seed side by side, as many as a cluster has room for.
+    assert "iteratorPolicy" not in tasks["for-loop-2"]
+    assert set(curve["components"]["comp-for-loop-2"]["dag"]["tasks"]) == {"finetune-each-2"}
+    for name in common - {"select-2"}:
+        assert tasks[name] == whole[name], name
 
 
 def test_the_dag_is_the_designs(spec):
     tasks = spec["root"]["dag"]["tasks"]
     assert set(tasks) == {
-        "ingest", "embed", "select", "warm-up", "for-loop-1", "score", "select-2",
+        "ingest", "embed", "select", "finetune-each", "for-loop-1", "score", "select-2",
         "for-loop-2", "evaluate", "register", "condition-3",
     }  # fmt: skip
     # Shards are measured side by side, the arms trained one after another.

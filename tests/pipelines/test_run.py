@@ -130,6 +130,7 @@ def test_scores_and_selection_have_the_columns_of_the_contract(tiny_run):
         "importance",
         "decision",
         "reason",
+        "why",
     ]
     train = read_samples(tiny_run.out / "samples", ["train"])
     assert set(scores["sample_id"]) == set(train["sample_id"]) >= set(selection["sample_id"])

@@ -52,6 +52,23 @@ def test_every_ranker_scored_some_rows_in_some_finite_difference(whole):
         assert len(methods["segment_influence"][name]) == 2
 
 
+def test_without_warm_ups_rows_are_scored_by_their_vectors_alone(table, whole):
+    names = ["label_quality", "target_agreement", "knn_shapley"]
+    samples, vectors = table.written("vectors", shards=2)
+    folders = []
+    for file in shard_files(samples):
+        folders.append(f"{samples}-{file.stem}")
+        measure(samples, vectors, {}, folders[-1], names, file.name)
+    score(samples, vectors, {}, folders, f"{samples}-scores", names)
+    found, theirs = (pd.read_parquet(Path(f) / "scores.parquet") for f in (f"{samples}-scores", whole))
+    assert set(found["scored_by"]) == {""}
+    pd.testing.assert_frame_equal(found[names], theirs[names], check_exact=True)
+    manifest = read_manifest(f"{samples}-scores")
+    assert (manifest["warm_up_seconds"], type(manifest["warm_up_seconds"])) == (0.0, float)
+    with pytest.raises(ValueError, match="no warm-up ranker was given"):
+        measure(samples, vectors, {}, f"{samples}-x", ["el2n"])
+
+
 def test_a_share_is_the_same_rows_whatever_the_shards(table):
     found = []
     for shards in (1, 3):

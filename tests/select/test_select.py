@@ -2,48 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from assay.components.core.errors import BadInput
-from assay.components.core.manifest import publishing
+from assay.components.core.manifest import publishing, read_manifest
 from assay.components.core.samples import hash_unit, read_samples, sample_ids, write_samples
-from assay.components.select.budget import parse_budget, rows_of_budget
+from assay.components.select.rules import Rules
 from assay.components.select.select import select, warm_up_shares
-from assay.components.select.strata import best_of_strata, quotas
-
-
-@pytest.mark.parametrize(
-    ("text", "rows"),
-    [("0.3", 30), ("1", 100), ("1.0", 100), ("0.005", 1), ("25", 25), ("0.345", 35), ("2", 2)],
-)
-def test_budgets_that_mean_something(text, rows):
-    assert rows_of_budget(parse_budget(text), 100) == rows
-
-
-@pytest.mark.parametrize("text", ["0", "1.5", "lots", "-3", "nan", "inf", "2.5", ""])
-def test_budgets_that_mean_nothing(text):
-    with pytest.raises(BadInput, match=f"--budget {text}"):
-        parse_budget(text)
-
-
-@pytest.mark.parametrize("budget", [101, 0.001])
-def test_budgets_that_the_rows_cannot_fill(budget):
-    with pytest.raises(BadInput, match="--budget"):
-        rows_of_budget(budget, 100)
-
-
-def test_quotas_are_proportional_and_sum_up():
-    found = quotas(pd.Series({"a": 60, "b": 30, "c": 10}), 33)
-    assert found.sum() == 33
-    assert found.tolist() == [20, 10, 3]
-
-
-def test_the_best_of_each_stratum_and_ties_by_id():
-    rows = pd.DataFrame(
-        {
-            "sample_id": list("fedcba"),
-            "stratum": ["x"] * 4 + ["y"] * 2,
-            "importance": [0.9, 0.8, 0.7, 0.7, 0.1, 0.1],
-        }
-    )
-    assert rows.loc[best_of_strata(rows, 3), "sample_id"].tolist() == ["f", "e", "a"]
+from assay.components.select.strata import quotas
 
 
 @pytest.fixture
@@ -65,14 +28,16 @@ def scored(tmp_path):
     samples["decision"] = ["drop"] * 40 + ["keep"] * 160
     samples["reason"] = ["likely_mislabelled"] * 40 + ["label_plausible"] * 160
     samples["noise"] = np.linspace(1, 0, n)
+    samples["suggested_label"] = (1 - samples["label"]).where(samples["decision"] == "drop")
     with publishing(tmp_path / "scores") as (folder, _):
         samples.sort_values("sample_id").reset_index(drop=True).to_parquet(folder / "scores.parquet")
     return tmp_path, samples.set_index("sample_id")
 
 
-def run(scored, budget, arms=("challenger", "control", "full"), seed=0):
+def run(scored, budget, arms=("challenger", "control", "full"), seed=0, **rules):
     folder, _ = scored
-    select(str(folder / "samples"), str(folder / "scores"), str(folder / "out"), list(arms), budget, seed)
+    folders = [str(folder / name) for name in ("samples", "scores", "out")]
+    select(*folders, list(arms), budget, seed, "", Rules(**rules))
     return pd.read_parquet(folder / "out" / "selection.parquet")
 
 
@@ -141,3 +106,222 @@ def test_the_target_is_an_arm_of_its_own_where_asked_for(scored, tmp_path):
     assert shares.groupby("arm").size().to_dict() == {"a": 19, "b": 19, "target": 10}
     assert set(shares.loc[shares["arm"] == "target", "sample_id"]) == set(table["sample_id"][:10])
     assert shares["sample_id"].is_unique
+
+
+def as_before_there_were_rules(samples, scores, count, seed):
+    """Challenger, control, full and none as they were when a selection had no settings."""
+    scores = scores.assign(label=samples["label"].astype(np.float32))
+    stratum = samples["task"].astype(str) + "/" + scores["label"].round(2).astype(str)
+    plausible = scores[scores["decision"] == "keep"]
+    quota = quotas(stratum[plausible.index].groupby(stratum).size(), min(count, len(plausible)))
+    ordered = plausible.sort_values(["importance", "sample_id"], ascending=[False, True])
+    mine = stratum[ordered.index]
+    taken = ordered.index[mine.groupby(mine).cumcount() < mine.map(quota)]
+    reason = scores["reason"].where(scores["decision"] != "keep", "over_budget")
+    reason[taken] = "important"
+    cut = scores[scores["decision"] != "keep"].sort_values(["noise", "sample_id"])
+    refill = cut.index[: max(0, count - len(plausible))]
+    reason[refill] = "budget_exceeds_plausible_rows"
+    inside = scores.index.isin(taken.append(refill))
+    scores = scores.assign(weight=np.float32(1))
+    drawn = np.argsort(hash_unit(scores["sample_id"].tolist(), f"assay-control-{seed}"), kind="stable")
+    arms = {
+        "challenger": scores.assign(reason=reason)[inside],
+        "control": scores.iloc[drawn[:count]].assign(decision="keep", reason="random"),
+        "full": scores.assign(decision="keep", reason="all_rows"),
+        "none": scores.assign(reason=reason)[~inside],
+    }
+    table = pd.concat([rows.assign(arm=arm) for arm, rows in arms.items()])
+    columns = [
+        "sample_id",
+        "group_id",
+        "item_id",
+        "arm",
+        "label",
+        "weight",
+        "importance",
+        "decision",
+        "reason",
+    ]
+    return table[columns].sort_values(["arm", "sample_id"]).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("budget", ["0.3", "0.77", "0.95", "1", "7"])
+def test_without_rules_the_selection_is_byte_for_byte_what_it_was(scored, tmp_path, budget):
+    found = run(scored, budget, seed=3)
+    folder, _ = scored
+    samples = read_samples(folder / "samples", ["train"])
+    scores = pd.read_parquet(folder / "scores" / "scores.parquet")
+    count = (found["arm"] == "challenger").sum()
+    before = as_before_there_were_rules(samples, scores, count, 3)
+    before.to_parquet(tmp_path / "before")
+    found[list(before)].to_parquet(tmp_path / "now")
+    assert (tmp_path / "now").read_bytes() == (tmp_path / "before").read_bytes()
+
+
+def test_neither_shards_nor_the_order_of_scores_change_a_byte(big):
+    folder, samples = big
+    scores = pd.read_parquet(folder / "scores" / "scores.parquet")
+    with publishing(folder / "scores") as (beside, _):
+        (beside / "scores.parquet").mkdir()
+        shuffled = scores.sample(frac=1, random_state=1)
+        for part in range(3):
+            shuffled.iloc[part::3].to_parquet(beside / "scores.parquet" / f"part-{part}.parquet")
+    rules = {"noisy": "downweight", "explore": 0.1, "constraints": ("segment >= 5%", "user <= 2 rows")}
+    arms = ("challenger", "challenger:1", "control", "stratified", "control@3000tokens", "length")
+    files = []
+    for shards in (1, 2, 3):
+        with publishing(folder / "samples", relevant_at=0.5) as (beside, _):
+            assert len(write_samples(samples.sample(frac=1, random_state=shards), beside, shards)) == shards
+        run(big, "0.2", arms, 3, **rules)
+        files.append((folder / "out" / "selection.parquet").read_bytes())
+    assert files[0] == files[1] == files[2]
+    assert read_manifest(folder / "out")["rows"]["challenger:1"] == 1800
+
+
+@pytest.fixture
+def big(tmp_path):
+    """9,000 training rows in lists of five, three shards at most; a tenth looks mislabelled."""
+    n = 9000
+    rng = np.random.default_rng(0)
+    text, group = [f"t{i:04d}" for i in range(n)], [f"g{i // 5}" for i in range(n)]
+    samples = pd.DataFrame(
+        {
+            "sample_id": sample_ids("search", group, text, text, text, "grade"),
+            "task": "search", "group_id": group, "context": text, "item_id": text, "item": text,
+            "label": rng.choice([0.0, 0.5, 1.0], n), "weight": 1.0,
+            "segment": rng.choice(["head", "torso", "tail"], n, p=[0.9, 0.08, 0.02]),
+            "source": "t", "split": "train",
+        }
+    )  # fmt: skip
+    with publishing(tmp_path / "samples", relevant_at=0.5) as (folder, _):
+        write_samples(samples, folder)
+    wrong = rng.random(n) < 0.1
+    scores = samples[["sample_id", "group_id", "item_id"]].assign(
+        importance=rng.random(n).round(2),
+        noise=np.where(wrong, 0.9, 0.1),
+        decision=np.where(wrong, "relabel", "keep"),
+        reason=np.where(wrong, "relabel_candidate", "label_plausible"),
+        suggested_label=np.where(wrong, 1 - samples["label"], np.nan),
+    )
+    with publishing(tmp_path / "scores") as (folder, _):
+        scores.sort_values("sample_id").to_parquet(folder / "scores.parquet", index=False)
+    return tmp_path, samples
+
+
+def test_scores_of_other_rows_are_refused(scored):
+    folder, _ = scored
+    scores = pd.read_parquet(folder / "scores" / "scores.parquet")
+    with publishing(folder / "scores") as (beside, _):
+        scores.iloc[1:].to_parquet(beside / "scores.parquet")
+    with pytest.raises(ValueError, match="score again"):
+        run(scored, "0.3")
+
+
+def test_repeats_of_the_challenger_are_the_same_rows_and_of_the_control_are_not(scored):
+    found = run(scored, "0.3", ["challenger", "challenger:2", "control", "control:2"], seed=5)
+    ids = {arm: set(rows["sample_id"]) for arm, rows in found.groupby("arm")}
+    assert ids["challenger"] == ids["challenger:2"]
+    assert ids["control"] != ids["control:2"]
+    later = run(scored, "0.3", ["control"], seed=7)
+    assert ids["control:2"] == set(later.query("arm == 'control'")["sample_id"])
+    assert len(set(map(len, ids.values())) - {140}) == 1
+
+
+def test_exploration_is_drawn_anew_for_each_repeat_and_keeps_the_quotas(big):
+    found = run(big, "0.3", ["challenger", "challenger:1"], explore=0.2)
+    ids = {arm: set(rows["sample_id"]) for arm, rows in found.groupby("arm")}
+    assert 2160 < len(ids["challenger"] & ids["challenger:1"]) < 2500
+    mine = found.query("arm == 'challenger'")
+    assert (mine["reason"] == "exploration").sum() == 540
+    plain = run(big, "0.3", ["challenger"]).query("arm == 'challenger'")
+    assert mine["label"].value_counts().equals(plain["label"].value_counts())
+    assert set(mine.loc[mine["reason"] == "important", "sample_id"]) < set(plain["sample_id"])
+
+
+def test_arms_have_budgets_of_their_own_and_random_ones_are_nested(scored):
+    found = run(scored, "0.3", ["challenger@0.1", "control@0.1", "control@50", "full"])
+    assert found.groupby("arm").size().to_dict() == {
+        "challenger@0.1": 20, "control@0.1": 20, "control@50": 50, "full": 200, "none": 140,
+    }  # fmt: skip
+    ids = {arm: set(rows["sample_id"]) for arm, rows in found.groupby("arm")}
+    assert ids["control@0.1"] < ids["control@50"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "wrong"),
+    [
+        (
+            ["challenger", "nobody"],
+            "arm nobody: no arm of that name; known: challenger, control, full, strat",
+        ),
+        (["full@0.5"], "arm full@0.5: full is all rows"),
+        (["control@lots"], "--budget lots: not a number"),
+        (["control", "control"], "name each once"),
+        (["control@300"], "there are only 200 training rows"),
+        (["control@auto"], "hand over what `embed` wrote"),
+    ],
+)
+def test_arms_that_cannot_be(scored, arms, wrong):
+    with pytest.raises(BadInput, match=wrong):
+        run(scored, "0.3", arms)
+
+
+def test_every_row_in_or_out_says_why(scored):
+    found = run(scored, "0.9").set_index("sample_id")
+    assert (found["why"].str.len() > 10).all()
+    best = found.query("arm == 'challenger' and reason == 'important'").sort_values("importance").iloc[-1]
+    assert best["why"] == (
+        f"place 1 of {120 if best['label'] == 0 else 40} plausible rows of search/{best['label']:.1f} by "
+        f"importance; they get {120 if best['label'] == 0 else 40} of the 180 rows"
+    )
+    cut = found.query("arm == 'none'").sort_values("importance").iloc[-1]
+    assert cut["why"] == (
+        f"label {cut['label']:.0f} looks wrong (probability 1, rather {1 - cut['label']:.0f}) and it is cut"
+    )
+    [refill] = (
+        found.query("reason == 'budget_exceeds_plausible_rows'")["why"].str.split(", yet ").str[1].unique()
+    )
+    assert refill == "taken: the budget of 180 rows exceeds the 160 plausible ones"
+
+
+def test_tokens_are_a_cap_that_no_further_row_fits_under(big):
+    arms = ["challenger", "control", "stratified", "length"]
+    found = run(big, "20000tokens", arms).query("arm != 'none'")
+    # Every text has five bytes: two of two tokens each, and three around them.
+    assert found.groupby("arm").size().to_dict() == dict.fromkeys(arms, 20000 // 7)
+    manifest = read_manifest(big[0] / "out")
+    assert manifest["budget"] == "20000tokens"
+    assert manifest["facts"]["tokens"].startswith("an estimate")
+
+
+def test_a_column_of_tokens_is_believed(big):
+    folder, _ = big
+    scores = pd.read_parquet(folder / "scores" / "scores.parquet")
+    tokens = np.where(scores["importance"] > 0.5, 100, 10)
+    with publishing(folder / "scores") as (beside, _):
+        scores.assign(tokens=tokens).to_parquet(beside / "scores.parquet")
+    found = run(big, "30000tokens", ["challenger", "control"])
+    cost = found["sample_id"].map(dict(zip(scores["sample_id"], tokens, strict=True)))
+    spent = cost.groupby(found["arm"]).sum()
+    assert 29900 < spent["control"] <= 30000
+    assert 29900 < spent["challenger"] <= 30000
+    assert read_manifest(folder / "out")["facts"]["tokens"] == "column tokens of the scores"
+
+
+def test_minutes_are_rows_at_a_measured_cost(big):
+    found = run(big, "30gpu-min", ["challenger", "control"], seconds_per_row=2.0)
+    assert found.groupby("arm").size().to_dict() == {"challenger": 900, "control": 900, "none": 8100}
+    with pytest.raises(BadInput, match="set seconds_per_row"):
+        run(big, "30gpu-min")
+
+
+def test_whole_lists_are_taken_or_left_and_the_control_has_as_many_rows(big):
+    found = run(big, "0.3001", ["challenger", "control"], noisy="keep", group="whole")
+    rows = found.groupby("arm").size()
+    assert rows["challenger"] == rows["control"] == 2700
+    assert (found.query("arm == 'challenger'").groupby("group_id").size() == 5).all()
+    lists = read_manifest(big[0] / "out")["facts"]["challenger"]["2701"]["lists"]
+    assert lists == {"taken": 540, "of": 1800, "rows_short": 1}
+    mean = found.query("arm != 'control'").groupby(["arm", "group_id"])["importance"].mean()
+    assert mean["challenger"].min() >= mean["none"].max()

@@ -14,8 +14,8 @@ BINS = 50
 def ccs(pool: Pool, count: int, seed: int) -> np.ndarray:
     """Rows drawn at random from bins of equal width of importance, as many from each as it can give.
 
-    Zheng et al. 2023, "Coverage-centric Coreset Selection for High Pruning Rates". The paper tunes the share of
-    hardest rows to each rate; here it is fixed, since wrong labels were cut before.
+    Zheng et al. 2023, "Coverage-centric Coreset Selection for High Pruning Rates". The paper tunes the share
+    of hardest rows to each rate; here it is fixed, since wrong labels were cut before.
     """
     n = len(pool.importance)
     left = min(int(HARDEST * n), n - count)

@@ -46,7 +46,7 @@ COVERAGE: dict[str, Coverage] = {
 
 
 def cover(name: str, pool: Pool, count: int, seed: int) -> np.ndarray:
-    """Choose rows of a pool; the answer depends neither on its order nor on anything but pool, count and seed.
+    """Choose rows of a pool; the answer is a function of its rows, the count and the seed.
 
     Args:
         name: Of `COVERAGE`.

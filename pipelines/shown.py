@@ -1,0 +1,80 @@
+"""What a finished run or curve looks like in a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from assay.components.core.errors import BadInput
+from assay.pipelines.launch import CURVE, SUMMARY
+from rich.console import Console
+from rich.table import Table
+
+
+def show_run(folder: Path) -> None:
+    """A finished run: its arms, the gate, what it cost.
+
+    Raises:
+        BadInput: There is none.
+    """
+    file = folder / SUMMARY
+    if not file.is_file():
+        raise BadInput(f"{folder}: no {SUMMARY}, so no finished run; `assay run --out {folder}` makes one")
+    summary = json.loads(file.read_text())
+    metric = summary["metric"]
+    table = Table(title=f"{summary['verdict']}: challenger against control", title_justify="left")
+    for column in ("model", metric, "auc", "mrr", "rows", "steps", "challenger minus it [95 %]"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for model, values in summary["results"].items():
+        if not values:
+            continue
+        c = summary["comparisons"].get(f"challenger-{model}")
+        difference = f"{c['difference']:+.4f} [{c['low']:+.4f}, {c['high']:+.4f}]" if c else ""
+        trained = [str(values[k] or "") for k in ("train_rows", "train_steps")]
+        table.add_row(model, *(f"{values[k]:.4f}" for k in (metric, "auc", "mrr")), *trained, difference)
+    console = _console()
+    console.print(table)
+    gate, noise, cost = summary["gate"], summary["noise"], summary["cost"]
+    console.print(f"gate {'passed' if gate['passed'] else 'refused'} against {gate['against']}")
+    if noise:
+        console.print(
+            f"planted noise {noise['rate']:.0%}: AUROC {noise['auroc']:.3f}, "
+            f"precision {noise['precision']:.2f}, recall {noise['recall']:.2f}"
+        )
+    ratio = f", {cost['ratio']:.2f} of training on all rows" if cost["ratio"] else ""
+    console.print(
+        f"CPU seconds: selection {cost['selection_seconds']:.0f}, "
+        f"challenger {cost['challenger_seconds']:.0f}{ratio}; "
+        f"proof {cost['proof_seconds']:.0f}; wall {summary['wall_seconds']:.0f} s"
+    )
+    model = summary["model"]
+    console.print(f"{model['name']} version {model['version']} is {model['alias']}")
+    console.print(f"report: {summary['files']['report']}", soft_wrap=True)
+
+
+def show_curve(folder: Path) -> None:
+    """A finished curve: every point, and what the curve says."""
+    curve = json.loads((folder / CURVE).read_text())
+    metric = curve["metric"]
+    table = Table(title=f"budget curve, intervals {curve['resampled']}", title_justify="left")
+    for column in ("arm", "budget", "rows", metric, "minus control [95 %]", "minus full [95 %]"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for point in curve["points"]:
+        differences = [
+            f"{c['difference']:+.4f} [{c['low']:+.4f}, {c['high']:+.4f}]" if c else ""
+            for c in (point["minus_control"], point["minus_full"])
+        ]
+        table.add_row(point["arm"], point["budget"], str(point["rows"]), f"{point['mean']:.4f}", *differences)
+    for name, value in curve["lines"].items():
+        table.add_row(name, "", "0", f"{value:.4f}")
+    console = _console()
+    console.print(table)
+    for line in curve["says"]:
+        console.print(line)
+    console.print(f"CPU seconds of selection, beside them: {curve['selection_seconds']:.0f}")
+    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _console() -> Console:
+    return Console(file=sys.stderr, width=None if sys.stderr.isatty() else 110)
