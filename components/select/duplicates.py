@@ -23,8 +23,8 @@ class Duplicates:
 
     Attributes:
         twin: (n,) int64 number of the row that each row is collapsed onto; -1 where it is kept.
-        conflicts: Pairs of near-duplicates whose labels differ, the most alike first: first, second (numbers),
-            cosine. Evidence of noise: one of two is wrong, and neither is collapsed onto the other.
+        conflicts: Pairs of near-duplicates whose labels differ, the most alike first: first, second
+            (numbers), cosine. Evidence of noise: one is wrong, and neither is collapsed onto the other.
         exact: How many of the collapsed rows have the very words of the other.
     """
 

@@ -18,8 +18,8 @@ def facility(pool: Pool, count: int, seed: int) -> np.ndarray:
 
     f is submodular, so that greedy reaches 1 - 1/e of the best (Nemhauser et al. 1978), and a gain that was
     computed earlier bounds today's (lazy greedy, Minoux 1978): with sparse neighbours few are computed anew,
-    and the stochastic greedy of Mirzasoleiman et al. 2015 is not needed. Wei et al. 2015, "Submodularity in Data
-    Subset Selection and Active Learning".
+    and the stochastic greedy of Mirzasoleiman et al. 2015 is not needed. Wei et al. 2015, "Submodularity in
+    Data Subset Selection and Active Learning".
     """
     vectors = pool.vectors
     assert vectors is not None
