@@ -9,6 +9,7 @@ from assay.components.core.progress import say
 from assay.components.core.ranker import Batch, Pairs, Ranker
 from assay.components.finetune.dynamics import DynamicsLog
 from sklearn.metrics import roc_auc_score
+from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
 
@@ -98,12 +99,17 @@ class RankerTrainer(Trainer):
         """Mean of per-sample losses, weighted by the samples' weights."""
         batch: Batch = inputs["batch"].to(self.args.device)
         logits = self.ranker.logits(batch)
-        if self.dynamics is not None and model.training:
-            seen = batch.index.cpu().numpy(), logits.detach().cpu().numpy()
-            self.dynamics.seen(self.state.epoch, *seen)
+        if model.training:
+            self.note(batch, logits)
         losses = self.ranker.losses(batch, logits)
         loss = (losses * batch.weights).sum() / batch.weights.sum()
         return (loss, losses) if return_outputs else loss
+
+    def note(self, batch: Batch, logits: Tensor) -> None:
+        """Write down what a batch of training was scored."""
+        if self.dynamics is not None:
+            seen = batch.index.cpu().numpy(), logits.detach().cpu().numpy()
+            self.dynamics.seen(self.state.epoch, *seen)
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
         """Mean loss and AUC on the validation rows.
