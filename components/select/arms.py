@@ -69,6 +69,7 @@ class Arms:
         self.rows, self.rules, self.budget, self.seed = rows, rules, budget, seed
         self.facts: dict[str, Any] = {}
         self.pool = Pool(rows, rules, self.vectors)
+        self.facts |= self.pool.facts
         self._choices: dict[tuple[int, int], Choice] = {}
         self._sizes: dict[tuple[str, str, int], int] = {}
         self._picks: dict[Arm, np.ndarray] = {}

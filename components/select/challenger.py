@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from assay.components.core.errors import BadInput
+from assay.components.core.vectors import row_vectors
 from assay.components.select import why
 from assay.components.select.constraints import columns_of, parse_constraint, read_attributes
 from assay.components.select.decisions import soft_weights, treat
@@ -41,7 +43,8 @@ def columns_read(rules: Rules) -> list[str]:
     """Columns of the sample table that the rules are about."""
     attributes = read_attributes(rules.attributes) if rules.attributes else None
     found = columns_of([parse_constraint(line) for line in rules.constraints], attributes)
-    return [*found, *(["segment"] if rules.by_segment or rules.floor else [])]
+    found += ["segment"] if rules.by_segment or rules.floor else []
+    return [*found, *(["context", "item"] if rules.duplicates else [])]
 
 
 class Pool:
@@ -55,6 +58,7 @@ class Pool:
     Attributes:
         treated: (n,) what `treat` says of each row.
         free: (n,) which rows may be chosen.
+        facts: What was found of the rows, for the manifest.
     """
 
     def __init__(self, rows: pd.DataFrame, rules: Rules, vectors_folder: str = "") -> None:
@@ -65,6 +69,7 @@ class Pool:
         self.twin = np.full(len(rows), NONE, dtype=np.int64)
         self.attributes = read_attributes(rules.attributes) if rules.attributes else None
         self.trained = rows.assign(label=self.treated["label"])
+        self.facts = {"duplicates": self._collapse()} if rules.duplicates else {}
         self.of_strata = self.trained[[name for name in ("task", "label", "segment") if name in rows]]
 
     def choose(self, count: int, seed: int = 0) -> Choice:
@@ -188,13 +193,49 @@ class Pool:
             chance = np.minimum(quotas(pd.Series(shares.quota), wanted).to_numpy(), shares.quota - sure)
         taken, open_ = shares.sure.copy(), np.flatnonzero(~shares.sure)
         code, best = shares.code[open_], shares.quota - sure - chance
-        taken[open_] = places(code, self.worth[some[open_]]) <= best[code]
+        if self.rules.coverage == "top":
+            taken[open_] = places(code, self.worth[some[open_]]) <= best[code]
+        else:
+            taken[open_] = self._cover(some[open_], code, best, seed)
         drawn = np.zeros(len(some), dtype=bool)
         if chance.any():
             rest = np.flatnonzero(~taken)
             luck = draws(at(self.rows, some[rest])["sample_id"], f"assay-explore-{seed}")
             drawn[rest] = places(shares.code[rest], -luck) <= chance[shares.code[rest]]
         return taken | drawn, drawn
+
+    def _cover(self, some: np.ndarray, code: np.ndarray, quota: np.ndarray, seed: int) -> np.ndarray:
+        """(m,) which rows of each stratum cover it, as many as its quota."""
+        from assay.components.select import coverage
+
+        taken, wants = np.zeros(len(some), dtype=bool), coverage.COVERAGE[self.rules.coverage].needs_vectors
+        for stratum in np.flatnonzero(quota).tolist():
+            mine = np.flatnonzero(code == stratum)
+            ids = at(self.rows, some[mine])["sample_id"].to_numpy(dtype=str)
+            vectors = self._vectors(ids) if wants else None
+            pool = coverage.Pool(ids, self.worth[some[mine]], vectors)
+            taken[mine[coverage.cover(self.rules.coverage, pool, int(quota[stratum]), seed)]] = True
+        return taken
+
+    def _collapse(self) -> dict[str, Any]:
+        """Take near-duplicates out of what may be chosen; what was found, for the manifest."""
+        from assay.components.select.duplicates import near_duplicates
+
+        some = np.flatnonzero(self.free)
+        rows = self.trained.iloc[some].reset_index(drop=True)
+        vectors = self._vectors(rows["sample_id"].to_numpy(dtype=str))
+        found = near_duplicates(rows, self.worth[some], vectors, self.rules.duplicates)
+        gone = found.twin >= 0
+        self.twin[some[gone]] = some[found.twin[gone]]
+        self.free = self.free & (self.twin < 0)
+        return found.facts(rows["sample_id"])
+
+    def _vectors(self, ids: np.ndarray) -> np.ndarray:
+        if not self.vectors_folder:
+            raise BadInput(
+                "rules: near-duplicates and coverage compare vectors: hand over what `embed` wrote"
+            )
+        return row_vectors(self.vectors_folder, ids)
 
     def _reasons(self, some: np.ndarray, reason: np.ndarray) -> pd.Series:
         """Those of all rows: of `some`, as given; of the others, why they could not be chosen."""
