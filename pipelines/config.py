@@ -231,10 +231,12 @@ class RunConfig(BaseModel):
     @property
     def cells(self) -> list[list[str]]:
         """Rankers of a budget curve: an arm and seed a list, its budgets in it, so that each is a task."""
+        # The longest training first, or it is alone at the end.
+        names = sorted(self.curve.arms, key=lambda name: name != "full")
         return [
             [str(Arm(name, budget, k)) for budget in ([""] if name in POINTS else self.curve.budgets)]
             for k in range(self.seeds)
-            for name in self.curve.arms
+            for name in names
         ]
 
     def run_hash(self, data_sha256: str, code: str, curve: bool = False) -> str:

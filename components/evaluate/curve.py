@@ -175,7 +175,7 @@ def curve_of(
             }
         )
     order = {name: place for place, name in enumerate(dict.fromkeys(name for name, _ in cells))}
-    points.sort(key=lambda point: (order[point["arm"]], point["rows"]))
+    points.sort(key=lambda point: (point["arm"] == "full", order[point["arm"]], point["rows"]))
     trainings = max(len(texts) for texts in cells.values())
     curve = {
         "seeds": trainings,
@@ -208,8 +208,9 @@ def enough(
         epsilon: In [0, 1).
 
     Returns:
-        {arm: its `budget`, `rows` and `mean`; `best`, the best budget; `agree`, the share of resamples in
-        which the same budget is the smallest within epsilon}, of arms with two budgets or more.
+        {arm: its `budget`, `rows` and `mean`; `best`, the best budget; `open`, whether that is the largest
+        tried; `agree`, the share of resamples in which the same budget is the smallest within epsilon}, of
+        arms with two budgets or more.
     """
     found = {}
     for name in dict.fromkeys(point["arm"] for point in points):
@@ -222,6 +223,7 @@ def enough(
         places = (every >= every.max(axis=0) * (1 - epsilon)).argmax(axis=0)
         found[name] = {key: mine[place][key] for key in ("budget", "rows", "mean")} | {
             "best": mine[int(means.argmax())]["budget"],
+            "open": bool(means.argmax() == len(mine) - 1),
             "agree": float((places == place).mean()),
         }
     return found
@@ -231,9 +233,10 @@ def says(curve: dict[str, Any], metric: str) -> list[str]:
     """The curve in lines of text, what matters most first."""
     lines = []
     for name, best in curve["enough"].items():
+        open_end = ", the largest tried: more rows may be better" if best["open"] else ""
         lines.append(
             f"{name}: budget {best['budget']} ({best['rows']} rows, {metric} {best['mean']:.4f}) is the "
-            f"smallest within {curve['epsilon']:.1%} of its best, which is {best['best']}; "
+            f"smallest within {curve['epsilon']:.1%} of its best, which is {best['best']}{open_end}; "
             f"{best['agree']:.0%} of resamples say the same"
         )
     for point in curve["points"]:

@@ -108,6 +108,11 @@ def test_what_is_within_epsilon_of_the_best_is_enough():
     draws["a", "0.1"] = np.array([0.7, 0.7, 0.7, 0.9])
     found = enough(points, draws, 0.01)["a"]
     assert (found["budget"], found["best"], found["agree"]) == ("0.3", "0.5", 0.75)
+    # Nobody knows whether more would have been better still.
+    assert found["open"]
+    points[1]["mean"] = 0.85
+    assert not enough(points, draws, 0.01)["a"]["open"]
+    points[1]["mean"] = 0.796
     assert enough(points, draws, 0.001)["a"]["budget"] == "0.5"
 
 

@@ -11,6 +11,7 @@ from assay.components.evaluate.gates import GateConfig
 from assay.components.score.combine import WEIGHTS
 from assay.components.score.methods import METHODS
 from assay.components.select.baselines import BASELINES as CHOSEN
+from assay.components.select.coverage import COVERAGE
 from assay.components.select.rules import Rules as RulesOfSelect
 from assay.pipelines import choices
 from assay.pipelines.budget_curve import budget_curve
@@ -141,6 +142,8 @@ def test_the_rules_of_a_run_are_those_of_the_step():
     given = RunConfig().rules.model_dump()
     assert set(given) == {field.name for field in dataclasses.fields(RulesOfSelect)}
     assert RulesOfSelect.of(given) == RulesOfSelect()
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    assert ", ".join(COVERAGE) in page
 
 
 def test_every_configuration_field_has_a_description():

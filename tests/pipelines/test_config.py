@@ -153,11 +153,11 @@ def test_a_plan_names_methods_and_what_no_method_asks_is_not_trained():
 def test_the_cells_of_a_curve_are_an_arm_and_seed_a_task():
     config = load_config(None, {"seeds": 2}, ["curve.arms=challenger,full,length", "curve.budgets=0.1,500"])
     assert config.cells == [
-        ["challenger@0.1", "challenger@500"],
         ["full"],
+        ["challenger@0.1", "challenger@500"],
         ["length@0.1", "length@500"],
-        ["challenger@0.1:1", "challenger@500:1"],
         ["full:1"],
+        ["challenger@0.1:1", "challenger@500:1"],
         ["length@0.1:1", "length@500:1"],
     ]
     arguments = config.curve_arguments()
