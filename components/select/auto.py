@@ -34,10 +34,11 @@ class AutoBudget:
 
     Attributes:
         rows: Training rows to take.
-        facts: For the manifest and the report: `chosen` rows, `metric`, its `gain`, `epsilon`, `rankers` and
-            `lists` they were judged on, and `curve`, one entry a budget, the smallest first: `budget` (of all
-            training rows), `rows`, `metric`, `low`, `high` (95 %), `control`, `control_low`, `control_high`,
-            and `chosen_in`, the share of resamples that would have chosen it.
+        facts: For the manifest and the report: `chosen` rows, `metric`, its `gain`, `epsilon`, `least`, how
+            many `rankers` a budget and on how many `lists` they were judged; and `curve`, one entry a budget,
+            the smallest first: `budget` (of all training rows), `rows`, `metric`, `low`, `high` (95 %),
+            `control`, `control_low`, `control_high`, and `chosen_in`, the share of resamples that would have
+            chosen it.
     """
 
     rows: int
@@ -65,6 +66,7 @@ def auto_budget(
     seed: int,
     epsilon: float = 0.005,
     gain: str = "exponential",
+    least: int = 2,
 ) -> AutoBudget:
     """Choose a budget on a curve of cheap rankers, judged on the validation split.
 
@@ -72,6 +74,11 @@ def auto_budget(
     others from as many drawn at random from all training rows, each from a draw of its own. The budget chosen
     is the smallest whose mean metric is within epsilon of the best. Intervals are over resamples of rows and
     of validation lists together.
+
+    The rows that a cheap ranker needs are about those of a ranker that starts from what its encoder knows. A
+    new head needs steps beside that, which the curve does not see. On 2,519 rows of MSRD, 30 % of labels
+    flipped, one seed, 60 test lists: the curve chose 94 rows; a LoRA bi-encoder reached nDCG@10 0.831 with 94
+    and 0.820 with 377, a cross-encoder 0.374, 0.724, and 0.801 with 943. `least` is for such.
 
     Args:
         samples_folder: A sample table.
@@ -81,6 +88,7 @@ def auto_budget(
         seed: Of the resamples and of the control's draws.
         epsilon: How much worse than the best may be, relative, in [0, 1).
         gain: Of nDCG.
+        least: Rows below which no budget is tried.
 
     Raises:
         BadInput: Nothing was left to choose from, or no validation list can be judged.
@@ -94,7 +102,7 @@ def auto_budget(
             f"--budget auto: {plausible} of {len(train)} rows look rightly labelled; name a budget"
         )
     largest = min(plausible, MOST)
-    counts = sorted({max(2, round(share * largest)) for share in LADDER})
+    counts = sorted({min(largest, max(2, least, round(share * largest))) for share in LADDER})
     chosen = {count: choose(count).set_index("sample_id").sort_index() for count in counts}
     order = np.argsort(hash_unit(train.index.tolist(), f"assay-control-{seed}"), kind="stable")
     pool = train.index[order[:MOST]]
@@ -140,6 +148,7 @@ def auto_budget(
         "metric": exam.metric,
         "gain": gain,
         "epsilon": epsilon,
+        "least": least,
         "rankers": RESAMPLES,
         "lists": exam.counts.shape[1],
         "curve": pd.DataFrame(columns).to_dict("records"),

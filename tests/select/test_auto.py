@@ -93,6 +93,11 @@ def test_a_flat_curve_gives_the_smallest_budget(tmp_path):
     assert found.rows == 60
     assert all(entry["metric"] == entry["low"] == entry["high"] == 1 for entry in found.facts["curve"])
     assert found.facts["curve"][0]["chosen_in"] == 1
+    # No budget below the least is tried; and none beyond the plausible rows.
+    for least, rows in ((700, [700, 840, 1200]), (5000, [1200])):
+        found = auto_budget(*planted.paths, planted.choose, len(planted.good), 0, least=least)
+        assert [entry["rows"] for entry in found.facts["curve"]] == rows
+        assert found.rows == rows[0]
 
 
 def test_wrong_labels_part_the_curve_from_its_control(tmp_path):

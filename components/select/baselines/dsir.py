@@ -19,7 +19,8 @@ def dsir(given: Given, count: int, seed: int) -> np.ndarray:
     neighbouring words, hashed into `BUCKETS`; the weight of a row is the ratio of its likelihoods under bags
     of them, of the target and of the training rows; Gumbel noise on the log weights makes the top a draw.
     Constants as in the authors' package. The words are split and hashed by scikit-learn's `HashingVectorizer`
-    in place of NLTK and SHA-256. Labels are not looked at.
+    in place of NLTK and SHA-256. Labels are not looked at. Of a small target most buckets are empty, and then
+    every word beyond it costs a row much: short rows are preferred.
     """
     from sklearn.feature_extraction.text import HashingVectorizer
 
