@@ -1,0 +1,1 @@
+"""Choosing rows of a pool so that they cover it; `methods.COVERAGE` names the ways."""
