@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from assay.components.core.vectors import row_vectors
 from assay.components.select import why
 from assay.components.select.constraints import columns_of, parse_constraint, read_attributes
-from assay.components.select.decisions import soft_weights, treat
+from assay.components.select.decisions import soft_weights
 from assay.components.select.lists import whole_lists
 from assay.components.select.rules import Rules
 from assay.components.select.scored import at, draws
@@ -49,20 +50,27 @@ class Pool:
 
     Args:
         rows: (n,) what `read_scored` read.
+        treated: (n,) what `treat` says of each row.
         rules: How to choose.
-        vectors_folder: What `embed` wrote; for rules that look at vectors.
+        vectors_folder: What `embed` wrote; for a coverage that looks at vectors.
+        twin: (n,) place of the row that stands for each, -1 where it stands for itself; None: for all.
 
     Attributes:
-        treated: (n,) what `treat` says of each row.
         free: (n,) which rows may be chosen.
     """
 
-    def __init__(self, rows: pd.DataFrame, rules: Rules, vectors_folder: str = "") -> None:
-        self.rows, self.rules, self.vectors_folder = rows, rules, vectors_folder
-        self.treated = treat(rows, rules.noisy)
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        treated: pd.DataFrame,
+        rules: Rules,
+        vectors_folder: str = "",
+        twin: np.ndarray | None = None,
+    ) -> None:
+        self.rows, self.treated, self.rules, self.vectors_folder = rows, treated, rules, vectors_folder
         self.worth = self.treated["worth"].to_numpy()
-        self.free = self.treated["plausible"].to_numpy()
-        self.twin = np.full(len(rows), NONE, dtype=np.int64)
+        self.twin = np.full(len(rows), NONE, dtype=np.int64) if twin is None else twin
+        self.free = self.treated["plausible"].to_numpy() & (self.twin < 0)
         self.attributes = read_attributes(rules.attributes) if rules.attributes else None
         self.trained = rows.assign(label=self.treated["label"])
         self.of_strata = self.trained[[name for name in ("task", "label", "segment") if name in rows]]
@@ -188,13 +196,35 @@ class Pool:
             chance = np.minimum(quotas(pd.Series(shares.quota), wanted).to_numpy(), shares.quota - sure)
         taken, open_ = shares.sure.copy(), np.flatnonzero(~shares.sure)
         code, best = shares.code[open_], shares.quota - sure - chance
-        taken[open_] = places(code, self.worth[some[open_]]) <= best[code]
+        if self.rules.coverage == "top":
+            taken[open_] = places(code, self.worth[some[open_]]) <= best[code]
+        else:
+            taken[open_] = self._cover(some[open_], code, best, seed)
         drawn = np.zeros(len(some), dtype=bool)
         if chance.any():
             rest = np.flatnonzero(~taken)
             luck = draws(at(self.rows, some[rest])["sample_id"], f"assay-explore-{seed}")
             drawn[rest] = places(shares.code[rest], -luck) <= chance[shares.code[rest]]
         return taken | drawn, drawn
+
+    def _cover(self, some: np.ndarray, code: np.ndarray, best: np.ndarray, seed: int) -> np.ndarray:
+        """(m,) which rows the coverage of the rules takes, `best` of each code."""
+        from assay.components.select.coverage import pool
+        from assay.components.select.coverage.methods import coverage
+
+        way, taken = coverage(self.rules.coverage), np.zeros(len(some), dtype=bool)
+        order = np.argsort(code, kind="stable")
+        for mine in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
+            count = int(best[code[mine[0]]]) if len(mine) else 0
+            if not 0 < count < len(mine):
+                taken[mine] = count > 0
+                continue
+            ids = self.rows["sample_id"].iloc[some[mine]].tolist()
+            seen = way.needs_vectors and self.vectors_folder
+            vectors = row_vectors(self.vectors_folder, ids) if seen else None
+            cell = pool.Pool(ids, self.worth[some[mine]], vectors)
+            taken[mine[way.choose(cell, count, seed)]] = True
+        return taken
 
     def _reasons(self, some: np.ndarray, reason: np.ndarray) -> pd.Series:
         """Those of all rows: of `some`, as given; of the others, why they could not be chosen."""

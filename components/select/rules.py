@@ -52,9 +52,10 @@ class Rules:
         object.__setattr__(self, "coverage", self.coverage or "top")
         _one_of("noisy", self.noisy, NOISY)
         _one_of("group", self.group, GROUP)
-        _one_of("coverage", self.coverage, ("top",))
-        if self.duplicates:
-            raise BadInput(f"rules: duplicates {self.duplicates}: near-duplicates cannot be found yet")
+        if self.coverage != "top":
+            from assay.components.select.coverage.methods import coverage
+
+            coverage(self.coverage)
         for name in ("duplicates", "explore"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"rules: {name} {getattr(self, name)}: write a number in [0, 1]")
