@@ -13,6 +13,8 @@ from assay.components.core.errors import BadInput
 from assay.components.core.samples import read_samples
 from assay.components.select.budget import Measured, parse_budget, rows_of_budget, rows_within
 from assay.components.select.challenger import Choice, Pool
+from assay.components.select.collapse import collapse
+from assay.components.select.decisions import treat
 from assay.components.select.rules import Rules
 from assay.components.select.scored import IDS, ROWS, at, draws, first
 from assay.components.select.tokens import tokens_of_rows
@@ -60,6 +62,7 @@ class Arms:
 
     Attributes:
         facts: What was found on the way, for the manifest.
+        conflicts: Near-duplicates whose labels differ; None where they were not looked for.
     """
 
     def __init__(
@@ -68,8 +71,12 @@ class Arms:
         self.samples, self.scores, self.vectors = folders
         self.rows, self.rules, self.budget, self.seed = rows, rules, budget, seed
         self.facts: dict[str, Any] = {}
-        self.pool = Pool(rows, rules, self.vectors)
-        self.facts |= self.pool.facts
+        self.conflicts: pd.DataFrame | None = None
+        treated, twin = treat(rows, rules.noisy), None
+        if rules.duplicates:
+            found = collapse(rows, treated, self.samples, self.vectors, rules.duplicates, seed)
+            self.facts["duplicates"], self.conflicts, twin = found.facts, found.conflicts, found.twin
+        self.pool = Pool(rows, treated, rules, self.vectors, twin)
         self._choices: dict[tuple[int, int], Choice] = {}
         self._sizes: dict[tuple[str, str, int], int] = {}
         self._picks: dict[Arm, np.ndarray] = {}
@@ -135,8 +142,8 @@ class Arms:
         return self._choose(self._count(arm), self.seed + arm.repeat)
 
     def _choose(self, count: int, seed: int) -> Choice:
-        # Nothing else of it is drawn at random, so that repeats are the same rows.
-        key = (count, seed if self.rules.explore or self.rules.coverage != "top" else self.seed)
+        # Repeats are other trainings on the same rows, unless exploration is asked for.
+        key = (count, seed if self.rules.explore else self.seed)
         if key not in self._choices:
             choice = self._choices[key] = self.pool.choose(*key)
             if choice.facts:

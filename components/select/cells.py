@@ -1,113 +1,102 @@
-"""Rows that lie near one another: compared within cells of a k-means and the cells beside.
-
-n rows in cells of about `SIZE`, each compared with those of its `PROBES` nearest cells: n * SIZE * PROBES
-cosines in place of n^2, as matrix products.
-"""
+"""Which rows lie near which: each is compared with the rows of a few cells and not with all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-import torch
-from sklearn.cluster import KMeans
-from torch import Tensor
+from scipy.sparse import csr_array
 
-SIZE, PROBES = 400, 8
-PER_CENTROID, ROUNDS = 64, 8
-"""Rows a centroid that the k-means is fitted on, and its rounds."""
-ROWS = 8192
-"""Rows that are assigned at a time."""
+PROBES = 8
+"""Cells that a row looks into: with fewer, pairs near a border are missed."""
+ALL_PAIRS = 4096
+"""Up to so many rows, all are compared with all."""
+_SAMPLED, _ROUNDS = 32, 5
+"""Rows a cell that its centre is fitted on, and how often."""
+_AT_ONCE = 1 << 22
+"""Similarities held in memory together."""
 
 
-def within_cells(vectors: np.ndarray, seed: int, probes: int = PROBES) -> Iterator[tuple[Tensor, ...]]:
-    """Cosines of rows with the rows of the cells that are nearest to them.
+def similarities(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Cosines of unit vectors, on the GPU where there is one. (n, d), (m, d) -> (n, m) float32."""
+    # Importing torch takes seconds: only where there is a device.
+    if Path("/dev/nvidiactl").exists():
+        import torch
+
+        if torch.cuda.is_available():
+            on_device = torch.from_numpy(left).cuda() @ torch.from_numpy(right).cuda().T
+            return on_device.cpu().numpy()
+    return left @ right.T
+
+
+def near_blocks(vectors: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Similarities of rows that may lie near each other, block by block.
+
+    Rows are cut into about 2 sqrt(n) cells by spherical k-means on a sample of them (Dhillon & Modha 2001,
+    "Concept Decompositions for Large Sparse Text Data"); each row is compared with all rows of the `PROBES`
+    cells whose centres are nearest to it. A cell and all who look into it are one matrix product, which is
+    why this takes about n sqrt(n) d operations at the full speed of the processor.
 
     Args:
-        vectors: (n, d) float32, unit length.
-        seed: Of the k-means.
-        probes: Cells a row is compared with, its own among them.
+        vectors: (n, d) float32, unit length. Same vectors, same order: same blocks.
+        seed: Of the cells.
 
     Yields:
-        For each cell: (v,) int64 numbers of the rows that look into it, (m,) int64 numbers of the rows that
-        are in it, and (v, m) float32 cosines. Every row looks into `probes` cells, and is in one.
-    """
-    on = "cuda" if torch.cuda.is_available() else "cpu"
-    every = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(on)
-    near = _nearest_cells(vectors, every, seed, probes)
-    own, looking = _by_cell(near[:, :1]), _by_cell(near)
-    for cell, members in own.items():
-        visitors = looking[cell]
-        yield visitors, members, every[visitors] @ every[members].T
-
-
-def neighbours(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k rows most like each row, itself among them.
-
-    Args:
-        vectors: (n, d) float32, unit length.
-        k: At most n.
-        seed: Of the k-means.
-
-    Returns:
-        (n, k) int64 and (n, k) float32: numbers and cosines, the most alike first; -1 and 0 where the cells
-        that were looked into held fewer.
+        (q,) rows, (m,) other rows, (q, m) float32 cosines of the ones to the others. Each row meets itself,
+        and no other row more than once among those it looks at; of a pair, either or both look.
     """
     n = len(vectors)
-    best, found = torch.zeros(n, k), torch.full((n, k), -1, dtype=torch.int64)
-    for visitors, members, cosines in within_cells(vectors, seed):
-        top = torch.topk(cosines, min(k, len(members)), dim=1)
-        values = torch.cat([best[visitors], top.values.cpu()], 1)
-        numbers = torch.cat([found[visitors], members[top.indices].cpu()], 1)
-        kept = torch.topk(values, k, dim=1)
-        best[visitors], found[visitors] = kept.values, numbers.gather(1, kept.indices)
-    return found.numpy(), best.numpy()
+    if n <= ALL_PAIRS:
+        home, near = np.zeros(n, dtype=np.int64), np.zeros((n, 1), dtype=np.int64)
+    else:
+        centres = _centres(vectors, round(2 * np.sqrt(n)), seed)
+        near = _nearest(vectors, centres, PROBES)
+        home = near[:, 0]
+    members, visitors = _by_cell(home[:, None]), _by_cell(near)
+    for cell, inside in members.items():
+        there, looking = vectors[inside], visitors[cell]
+        step = max(1, _AT_ONCE // len(inside))
+        for start in range(0, len(looking), step):
+            rows = looking[start : start + step]
+            yield rows, inside, similarities(vectors[rows], there)
 
 
-def pairs_above(vectors: np.ndarray, threshold: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of rows whose cosine reaches a threshold; of some tens of thousands of rows or more, nearly all.
-
-    Args:
-        vectors: (n, d) float32, unit length.
-        threshold: In (0, 1].
-        seed: Of the k-means.
-
-    Returns:
-        (p, 2) int64, the smaller number first, sorted and distinct, and (p,) float32.
-    """
-    first, second, cosine = [], [], []
-    for visitors, members, cosines in within_cells(vectors, seed):
-        row, column = torch.nonzero(cosines >= threshold, as_tuple=True)
-        first.append(visitors[row.cpu()].numpy())
-        second.append(members[column.cpu()].numpy())
-        cosine.append(cosines[row, column].cpu().numpy())
-    pairs = np.column_stack([np.concatenate(first), np.concatenate(second)])
-    # Both rows of a pair may have looked at one another.
-    pairs, at = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)
-    apart = pairs[:, 0] != pairs[:, 1]
-    return pairs[apart], np.concatenate(cosine)[at][apart]
-
-
-def _nearest_cells(vectors: np.ndarray, every: Tensor, seed: int, probes: int) -> np.ndarray:
-    cells = max(1, len(vectors) // SIZE)
-    if cells <= probes:
-        # Few rows: one cell, and every pair is looked at.
-        return np.zeros((len(vectors), 1), dtype=np.int64)
+def _centres(vectors: np.ndarray, cells: int, seed: int) -> np.ndarray:
+    """Unit vectors in the middle of cells. (cells, d) float32."""
     rng = np.random.default_rng(seed)
-    some = np.sort(rng.permutation(len(vectors))[: cells * PER_CENTROID])
-    kmeans = KMeans(cells, init="random", n_init=1, max_iter=ROUNDS, tol=0, random_state=seed)
-    centroids = kmeans.fit(vectors[some]).cluster_centers_.astype(np.float32)
-    centroids /= np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), 1e-12)
-    centres = torch.from_numpy(centroids).to(every.device).T
-    return np.concatenate(
-        [torch.topk(part @ centres, probes, dim=1).indices.cpu().numpy() for part in every.split(ROWS)]
-    )
+    some = vectors[np.sort(rng.choice(len(vectors), min(len(vectors), _SAMPLED * cells), replace=False))]
+    centres = some[rng.choice(len(some), cells, replace=False)]
+    for _ in range(_ROUNDS):
+        home = _nearest(some, centres, 1)[:, 0]
+        member = csr_array((np.ones(len(some), np.float32), (home, np.arange(len(some)))), (cells, len(some)))
+        total = member @ some
+        length = np.linalg.norm(total, axis=1, keepdims=True)
+        # A cell that nobody is in stays where it was.
+        centres = np.where(length > 1e-6, total / np.maximum(length, 1e-6), centres)
+    return centres
 
 
-def _by_cell(near: np.ndarray) -> dict[int, Tensor]:
-    """{cell: numbers of the rows that name it, ascending}."""
-    cell, row = near.ravel(), np.repeat(np.arange(len(near)), near.shape[1])
-    order = np.argsort(cell, kind="stable")
-    names, starts = np.unique(cell[order], return_index=True)
-    groups = np.split(row[order], starts[1:])
-    return {int(name): torch.from_numpy(group) for name, group in zip(names, groups, strict=True)}
+def _nearest(vectors: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
+    """Numbers of the nearest centres, the very nearest first, the others in no order. (n, count) int64."""
+    found = np.empty((len(vectors), count), dtype=np.int64)
+    step = max(1, _AT_ONCE // len(centres))
+    for start in range(0, len(vectors), step):
+        alike = similarities(vectors[start : start + step], centres)
+        if count > 1:
+            some = np.argpartition(alike, -count, axis=1)[:, -count:]
+            first = np.take_along_axis(alike, some, 1).argmax(1)
+            each = np.arange(len(some))
+            some[each, 0], some[each, first] = some[each, first], some[each, 0]
+            found[start : start + step] = some
+        else:
+            found[start : start + step, 0] = alike.argmax(1)
+    return found
+
+
+def _by_cell(cells: np.ndarray) -> dict[int, np.ndarray]:
+    """{cell: rows that name it, ascending} of an (n, any) table of cells."""
+    order = np.argsort(cells.ravel(), kind="stable")
+    names, starts = np.unique(cells.ravel()[order], return_index=True)
+    rows = order // cells.shape[1]
+    return dict(zip(names.tolist(), np.split(rows, starts[1:]), strict=True))

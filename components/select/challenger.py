@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from assay.components.core.errors import BadInput
 from assay.components.core.vectors import row_vectors
 from assay.components.select import why
 from assay.components.select.constraints import columns_of, parse_constraint, read_attributes
-from assay.components.select.decisions import soft_weights, treat
+from assay.components.select.decisions import soft_weights
 from assay.components.select.lists import whole_lists
 from assay.components.select.rules import Rules
 from assay.components.select.scored import at, draws
@@ -43,8 +42,7 @@ def columns_read(rules: Rules) -> list[str]:
     """Columns of the sample table that the rules are about."""
     attributes = read_attributes(rules.attributes) if rules.attributes else None
     found = columns_of([parse_constraint(line) for line in rules.constraints], attributes)
-    found += ["segment"] if rules.by_segment or rules.floor else []
-    return [*found, *(["context", "item"] if rules.duplicates else [])]
+    return [*found, *(["segment"] if rules.by_segment or rules.floor else [])]
 
 
 class Pool:
@@ -52,24 +50,29 @@ class Pool:
 
     Args:
         rows: (n,) what `read_scored` read.
+        treated: (n,) what `treat` says of each row.
         rules: How to choose.
-        vectors_folder: What `embed` wrote; for rules that look at vectors.
+        vectors_folder: What `embed` wrote; for a coverage that looks at vectors.
+        twin: (n,) place of the row that stands for each, -1 where it stands for itself; None: for all.
 
     Attributes:
-        treated: (n,) what `treat` says of each row.
         free: (n,) which rows may be chosen.
-        facts: What was found of the rows, for the manifest.
     """
 
-    def __init__(self, rows: pd.DataFrame, rules: Rules, vectors_folder: str = "") -> None:
-        self.rows, self.rules, self.vectors_folder = rows, rules, vectors_folder
-        self.treated = treat(rows, rules.noisy)
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        treated: pd.DataFrame,
+        rules: Rules,
+        vectors_folder: str = "",
+        twin: np.ndarray | None = None,
+    ) -> None:
+        self.rows, self.treated, self.rules, self.vectors_folder = rows, treated, rules, vectors_folder
         self.worth = self.treated["worth"].to_numpy()
-        self.free = self.treated["plausible"].to_numpy()
-        self.twin = np.full(len(rows), NONE, dtype=np.int64)
+        self.twin = np.full(len(rows), NONE, dtype=np.int64) if twin is None else twin
+        self.free = self.treated["plausible"].to_numpy() & (self.twin < 0)
         self.attributes = read_attributes(rules.attributes) if rules.attributes else None
         self.trained = rows.assign(label=self.treated["label"])
-        self.facts = {"duplicates": self._collapse()} if rules.duplicates else {}
         self.of_strata = self.trained[[name for name in ("task", "label", "segment") if name in rows]]
 
     def choose(self, count: int, seed: int = 0) -> Choice:
@@ -204,38 +207,24 @@ class Pool:
             drawn[rest] = places(shares.code[rest], -luck) <= chance[shares.code[rest]]
         return taken | drawn, drawn
 
-    def _cover(self, some: np.ndarray, code: np.ndarray, quota: np.ndarray, seed: int) -> np.ndarray:
-        """(m,) which rows of each stratum cover it, as many as its quota."""
-        from assay.components.select import coverage
+    def _cover(self, some: np.ndarray, code: np.ndarray, best: np.ndarray, seed: int) -> np.ndarray:
+        """(m,) which rows the coverage of the rules takes, `best` of each code."""
+        from assay.components.select.coverage import pool
+        from assay.components.select.coverage.methods import coverage
 
-        taken, wants = np.zeros(len(some), dtype=bool), coverage.COVERAGE[self.rules.coverage].needs_vectors
-        for stratum in np.flatnonzero(quota).tolist():
-            mine = np.flatnonzero(code == stratum)
-            ids = at(self.rows, some[mine])["sample_id"].to_numpy(dtype=str)
-            vectors = self._vectors(ids) if wants else None
-            pool = coverage.Pool(ids, self.worth[some[mine]], vectors)
-            taken[mine[coverage.cover(self.rules.coverage, pool, int(quota[stratum]), seed)]] = True
+        way, taken = coverage(self.rules.coverage), np.zeros(len(some), dtype=bool)
+        order = np.argsort(code, kind="stable")
+        for mine in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
+            count = int(best[code[mine[0]]]) if len(mine) else 0
+            if not 0 < count < len(mine):
+                taken[mine] = count > 0
+                continue
+            ids = self.rows["sample_id"].iloc[some[mine]].tolist()
+            seen = way.needs_vectors and self.vectors_folder
+            vectors = row_vectors(self.vectors_folder, ids) if seen else None
+            cell = pool.Pool(ids, self.worth[some[mine]], vectors)
+            taken[mine[way.choose(cell, count, seed)]] = True
         return taken
-
-    def _collapse(self) -> dict[str, Any]:
-        """Take near-duplicates out of what may be chosen; what was found, for the manifest."""
-        from assay.components.select.duplicates import near_duplicates
-
-        some = np.flatnonzero(self.free)
-        rows = self.trained.iloc[some].reset_index(drop=True)
-        vectors = self._vectors(rows["sample_id"].to_numpy(dtype=str))
-        found = near_duplicates(rows, self.worth[some], vectors, self.rules.duplicates)
-        gone = found.twin >= 0
-        self.twin[some[gone]] = some[found.twin[gone]]
-        self.free = self.free & (self.twin < 0)
-        return found.facts(rows["sample_id"])
-
-    def _vectors(self, ids: np.ndarray) -> np.ndarray:
-        if not self.vectors_folder:
-            raise BadInput(
-                "rules: near-duplicates and coverage compare vectors: hand over what `embed` wrote"
-            )
-        return row_vectors(self.vectors_folder, ids)
 
     def _reasons(self, some: np.ndarray, reason: np.ndarray) -> pd.Series:
         """Those of all rows: of `some`, as given; of the others, why they could not be chosen."""

@@ -53,10 +53,9 @@ class Rules:
         _one_of("noisy", self.noisy, NOISY)
         _one_of("group", self.group, GROUP)
         if self.coverage != "top":
-            # Only who asks for vectors pays for what compares them.
-            from assay.components.select.coverage import COVERAGE
+            from assay.components.select.coverage.methods import coverage
 
-            _one_of("coverage", self.coverage, tuple(COVERAGE))
+            coverage(self.coverage)
         for name in ("duplicates", "explore"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"rules: {name} {getattr(self, name)}: write a number in [0, 1]")

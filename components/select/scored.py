@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from assay.components.core.manifest import publishing
 from assay.components.core.samples import hash_unit, read_samples
 
-SELECTION = "selection.parquet"
+SELECTION, CONFLICTS = "selection.parquet", "conflicts.parquet"
 IDS = ["sample_id", "group_id", "item_id"]
 SCORED = ["sample_id", "importance", "noise", "decision", "reason", "suggested_label"]
 SCHEMA = pa.schema(
@@ -87,14 +87,16 @@ def publish(
     arms: Mapping[str, Iterable[pd.DataFrame]],
     samples_manifest: Mapping[str, Any],
     about: Mapping[str, Any],
+    conflicts: pd.DataFrame | None = None,
 ) -> None:
     """Write a selection: the blocks of each arm, by its name.
 
     Args:
-        folder: Gets `SELECTION`.
+        folder: Gets `SELECTION`, and `CONFLICTS` where there are any to tell of.
         arms: {arm: blocks of the columns of `SCHEMA` but arm, in `sample_id` order}.
         samples_manifest: Of the samples.
         about: For the manifest.
+        conflicts: Near-duplicates whose labels differ.
     """
     with (
         publishing(folder, samples_sha256=samples_manifest["sha256"], **about) as (beside, _),
@@ -104,3 +106,5 @@ def publish(
             for block in arms[arm]:
                 filled = block.assign(arm=arm)[SCHEMA.names]
                 writer.write_table(pa.Table.from_pandas(filled, schema=SCHEMA, preserve_index=False))
+        if conflicts is not None:
+            conflicts.to_parquet(beside / CONFLICTS, index=False)

@@ -64,6 +64,8 @@ def select(
 ) -> dict:
     """Publish the rows of each arm, and under arm `none` those the challenger leaves out.
 
+    Where near-duplicates are collapsed, `conflicts.parquet` tells whose labels differ, as `conflicts` says.
+
     Every arm but `full`, and those that hold rows of the target, has exactly as many rows as its budget says;
     of a budget in tokens each has as many as fit. `control` is drawn uniformly from all training rows, before
     any cut. Where lists are taken whole, the others have as many rows as the challenger.
@@ -101,7 +103,8 @@ def select(
         "facts": chosen.facts,
         "scores_sha256": read_manifest(scores_folder)["sha256"],
     }
-    publish(selection_folder, blocks | {"none": chosen.left_out()}, read_manifest(samples_folder), about)
+    blocks |= {"none": chosen.left_out()}
+    publish(selection_folder, blocks, read_manifest(samples_folder), about, chosen.conflicts)
     return {"selected": selected}
 
 

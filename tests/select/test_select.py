@@ -1,3 +1,7 @@
+import dataclasses
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +11,9 @@ from assay.components.core.samples import hash_unit, read_samples, sample_ids, w
 from assay.components.select.rules import Rules
 from assay.components.select.select import select, warm_up_shares
 from assay.components.select.strata import quotas
+from assay.components.select.why import LINES
+
+from tests.select.test_auto import Planted
 
 
 @pytest.fixture
@@ -37,7 +44,8 @@ def scored(tmp_path):
 def run(scored, budget, arms=("challenger", "control", "full"), seed=0, **rules):
     folder, _ = scored
     folders = [str(folder / name) for name in ("samples", "scores", "out")]
-    select(*folders, list(arms), budget, seed, "", Rules(**rules))
+    vectors = str(folder / "vectors") if (folder / "vectors").is_dir() else ""
+    select(*folders, list(arms), budget, seed, vectors, Rules(**rules))
     return pd.read_parquet(folder / "out" / "selection.parquet")
 
 
@@ -167,7 +175,7 @@ def test_neither_shards_nor_the_order_of_scores_change_a_byte(big):
         shuffled = scores.sample(frac=1, random_state=1)
         for part in range(3):
             shuffled.iloc[part::3].to_parquet(beside / "scores.parquet" / f"part-{part}.parquet")
-    rules = {"noisy": "downweight", "explore": 0.1, "constraints": ("segment >= 5%", "user <= 2 rows")}
+    rules = {"noisy": "downweight", "explore": 0.1, "constraints": ("segment >= 5%", "label=1 >= 40%")}
     arms = ("challenger", "challenger:1", "control", "stratified", "control@3000tokens", "length")
     files = []
     for shards in (1, 2, 3):
@@ -325,3 +333,129 @@ def test_whole_lists_are_taken_or_left_and_the_control_has_as_many_rows(big):
     assert lists == {"taken": 540, "of": 1800, "rows_short": 1}
     mean = found.query("arm != 'control'").groupby(["arm", "group_id"])["importance"].mean()
     assert mean["challenger"].min() >= mean["none"].max()
+
+
+@pytest.fixture
+def alike(scored):
+    """Rows 2k and 2k + 1 have the same vectors, for k from 20 (rows before look mislabelled) to 39."""
+    folder, truth = scored
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(200, 16))
+    vectors[41:80:2] = vectors[40:80:2]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with publishing(folder / "vectors") as (beside, _):
+        np.save(beside / "texts.npy", vectors.astype(np.float32))
+        np.save(beside / "pairs.npy", np.column_stack([np.arange(200)] * 2).astype(np.int32))
+        truth.reset_index()[["sample_id"]].to_parquet(beside / "sample_ids.parquet", index=False)
+    return folder, truth
+
+
+def test_near_duplicates_are_left_to_the_most_important_of_their_label(alike):
+    folder, truth = alike
+    # Row 60 is relevant and row 61 is not: neither can stand for the other.
+    found = run(alike, "0.3", ["challenger"], duplicates=0.95).set_index("sample_id")
+    ids = truth.index.to_numpy()
+    twins = [k for k in range(41, 80, 2) if (k - 1) % 4]
+    assert set(found.index[found["reason"] == "near_duplicate"]) == set(ids[twins])
+    assert found.loc[ids[43], "why"] == (
+        f"near-duplicate (cosine 0.95 or more) of {ids[42]}, which stands for it"
+    )
+    assert (found["arm"] == "challenger").sum() == 60
+    conflicts = pd.read_parquet(folder / "out" / "conflicts.parquet")
+    assert set(conflicts["first"]) == {min(ids[k], ids[k + 1]) for k in range(40, 80, 4)}
+    facts = read_manifest(folder / "out")["facts"]["duplicates"]
+    assert facts["collapsed"] == 10
+    assert facts["conflicts"] == {"groups": 10, "rows": 20, "of_them_look_mislabelled": 0}
+    # Only a budget beyond the distinct rows reaches for their twins, before it does for wrong labels.
+    more = run(alike, "155", ["challenger"], duplicates=0.95).set_index("sample_id")
+    assert more["reason"].value_counts().to_dict() == {
+        "important": 150, "budget_exceeds_distinct_rows": 5, "near_duplicate": 5, "likely_mislabelled": 40,
+    }  # fmt: skip
+    assert set(more.index[more["reason"] == "budget_exceeds_distinct_rows"]) == set(ids[twins[:5]])
+
+
+@pytest.mark.parametrize("name", ["ccs", "facility", "k_centre", "dpp"])
+def test_coverage_chooses_within_the_quotas(alike, name):
+    found = run(alike, "0.3", ["challenger", "challenger:1"], seed=2, coverage=name)
+    ids = {arm: list(rows["sample_id"]) for arm, rows in found.groupby("arm")}
+    assert ids["challenger"] == ids["challenger:1"]
+    mine, plain = (rows.query("arm == 'challenger'") for rows in (found, run(alike, "0.3", ["challenger"])))
+    assert mine["label"].value_counts().equals(plain["label"].value_counts())
+    assert set(mine["sample_id"]) != set(plain["sample_id"])
+    assert set(mine["reason"]) == {"covers"}
+    assert mine["why"].str.startswith(f"chosen by {name} for being unlike the others; place").all()
+    assert "not_covering" in set(found.query("arm == 'none'")["reason"])
+
+
+def test_rules_that_look_at_vectors_ask_for_them(scored):
+    with pytest.raises(BadInput, match="duplicates are found by vectors: hand over"):
+        run(scored, "0.3", duplicates=0.9)
+    with pytest.raises(BadInput, match="coverage facility looks at vectors, and there are none"):
+        run(scored, "0.3", coverage="facility")
+    assert len(run(scored, "0.3", coverage="ccs").query("arm == 'challenger'")) == 60
+    with pytest.raises(BadInput, match="coverage nothing: unknown; known: top, ccs"):
+        Rules(coverage="nothing")
+
+
+def test_relabelled_rows_train_on_the_suggested_label_and_soft_weights_average_to_one(big):
+    found = run(big, "0.3", ["challenger", "control"], noisy="relabel", soft=True)
+    given = big[1].set_index("sample_id")["label"]
+    mine = found.query("arm == 'challenger'").set_index("sample_id")
+    changed = mine[mine["reason"] == "relabelled"]
+    assert 100 < len(changed) < 500
+    assert (changed["decision"] == "relabel").all()
+    assert changed["label"].tolist() == pytest.approx((1 - given[changed.index]).tolist())
+    kept = mine[mine["reason"] == "important"]
+    assert kept["label"].tolist() == pytest.approx(given[kept.index].tolist())
+    assert mine["weight"].mean() == pytest.approx(1, abs=1e-6)
+    assert kept["weight"].corr(kept["importance"]) == pytest.approx(1)
+    # A row of low importance under its label is worth as much more under the other.
+    assert changed["importance"].max() < 0.35
+    assert (found.query("arm != 'challenger'")["weight"] == 1).all()
+
+
+def test_downweighted_rows_count_by_the_probability_of_their_label(big):
+    found = run(big, "0.3", ["challenger"], noisy="downweight").query("arm == 'challenger'")
+    changed = found[found["decision"] == "downweight"]
+    assert len(changed) > 100
+    assert changed["weight"].tolist() == pytest.approx([0.1] * len(changed))
+    assert set(changed["reason"]) == {"downweighted"}
+    assert (found.loc[found["decision"] == "keep", "weight"] == 1).all()
+
+
+def test_the_budget_auto_is_the_same_for_every_arm_and_its_curve_is_kept(tmp_path):
+    planted = Planted(tmp_path, wrong=0.2, easy=True)
+    train = read_samples(tmp_path / "samples", ["train"])
+    good = train["sample_id"].isin(planted.good)
+    scores = train[["sample_id", "group_id", "item_id"]].assign(
+        importance=np.linspace(0.5, 1, len(train)) * good,
+        noise=1 - 0.9 * good,
+        decision=np.where(good, "keep", "drop"),
+        reason=np.where(good, "label_plausible", "likely_mislabelled"),
+        suggested_label=np.where(good, np.nan, 1 - train["label"]),
+    )
+    with publishing(tmp_path / "scores") as (beside, _):
+        scores.to_parquet(beside / "scores.parquet", index=False)
+    found = run((tmp_path, None), "auto", ["challenger", "control", "control@0.5"])
+    manifest = read_manifest(tmp_path / "out")
+    facts = manifest["facts"]["auto"]
+    assert manifest["budget"] == "auto"
+    assert manifest["selected"] == facts["chosen"] < 200
+    assert manifest["rows"] == {
+        "challenger": facts["chosen"], "control": facts["chosen"], "control@0.5": 600,
+    }  # fmt: skip
+    assert len(found.query("arm == 'challenger'")) == facts["chosen"]
+    assert {"low", "high", "control", "chosen_in"} <= set(facts["curve"][0])
+
+
+def test_the_page_of_reasons_lists_every_reason():
+    page = (Path(__file__).parents[2] / "docs" / "selection.md").read_text()
+    listed = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", page.split("## Reasons")[1], re.M)))
+    of_scores, of_arms = {"likely_mislabelled", "relabel_candidate"}, {"random", "all_rows"}
+    assert set(listed) == set(LINES) | of_scores | of_arms
+
+
+def test_the_page_of_settings_lists_every_setting():
+    page = (Path(__file__).parents[2] / "docs" / "selection.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|", page.split("## Settings")[1].split("## Budgets")[0], re.M)
+    assert rows == [field.name for field in dataclasses.fields(Rules)]

@@ -1,4 +1,4 @@
-"""Coverage-centric selection: the hardest rows are left, all other importances are represented alike."""
+"""Coverage-centric coresets: as many rows of every degree of importance."""
 
 from __future__ import annotations
 
@@ -6,31 +6,44 @@ import numpy as np
 from assay.components.core.samples import hash_unit
 from assay.components.select.coverage.pool import Pool
 
+STRATA = 50
+"""Ranges of importance of equal width, as many as in the paper."""
 HARDEST = 0.1
-"""Share of the rows, the least important ones, that are left before anything is drawn."""
-BINS = 50
+"""Share of the rows that is cut off, from the lowest importance up."""
 
 
 def ccs(pool: Pool, count: int, seed: int) -> np.ndarray:
-    """Rows drawn at random from bins of equal width of importance, as many from each as it can give.
+    """Rows drawn from strata of importance, the lowest share cut off.
 
-    Zheng et al. 2023, "Coverage-centric Coreset Selection for High Pruning Rates". The paper tunes the share
-    of hardest rows to each rate; here it is fixed, since wrong labels were cut before.
+    Zheng et al. 2023, "Coverage-centric Coreset Selection for High Pruning Rates", algorithm 1: the range of
+    scores is cut into strata of equal width, and the budget is shared out evenly among them, from the
+    smallest stratum to the largest, what a small one cannot fill going to the others. The paper cuts off the
+    hardest rows, which hold the wrong labels; here those of the lowest importance do. The paper tunes that
+    share for each budget; here it is `HARDEST`, and less where the budget needs more rows than that leaves.
+
+    Args:
+        pool: In `sample_id` order.
+        count: Rows to draw.
+        seed: Of the draw.
+
+    Returns:
+        (count,) int64 row numbers, the most important first.
     """
-    n = len(pool.importance)
-    left = min(int(HARDEST * n), n - count)
-    rows = np.argsort(pool.importance, kind="stable")[left:]
-    value = pool.importance[rows]
-    edges = np.linspace(value.min(), value.max(), BINS + 1)
-    bin_of = np.clip(np.searchsorted(edges, value, side="right") - 1, 0, BINS - 1)
-    luck = hash_unit(pool.ids[rows].tolist(), f"assay-ccs-{seed}")
-    sizes = np.bincount(bin_of, minlength=BINS)
-    chosen, budget = [], count
-    # From the smallest bin on: what it cannot give is shared among those that are left.
-    order = [number for number in np.argsort(sizes, kind="stable") if sizes[number]]
-    for place, number in enumerate(order):
-        quota = min(int(sizes[number]), budget // (len(order) - place))
-        inside = np.flatnonzero(bin_of == number)
-        chosen.append(inside[np.argsort(luck[inside], kind="stable")[:quota]])
-        budget -= quota
-    return rows[np.concatenate(chosen)]
+    n = len(pool)
+    best_first = np.argsort(-pool.importance, kind="stable")
+    left = best_first[: max(count, n - int(HARDEST * n))]
+    scores = pool.importance[left]
+    low, width = scores.min(), np.ptp(scores)
+    stratum = np.minimum((scores - low) / (width or 1.0) * STRATA, STRATA - 1).astype(np.int64)
+    draw = hash_unit([pool.sample_ids[i] for i in left.tolist()], f"assay-ccs-{seed}")
+    strata = [
+        left[stratum == name][np.argsort(draw[stratum == name], kind="stable")] for name in np.unique(stratum)
+    ]
+    chosen, missing = [], count
+    for number, rows in enumerate(sorted(strata, key=len)):
+        take = min(len(rows), missing // (len(strata) - number))
+        chosen.append(rows[:take])
+        missing -= take
+    inside = np.zeros(n, dtype=bool)
+    inside[np.concatenate(chosen)] = True
+    return best_first[inside[best_first]]
