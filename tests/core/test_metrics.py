@@ -1,8 +1,18 @@
 import ir_measures
 import numpy as np
 import pytest
-from assay.components.core.metrics import Lists, expected_calibration_error, paired_bootstrap
+from assay.components.core.metrics import (
+    Lists,
+    auc_of,
+    expected_calibration_error,
+    interval,
+    list_draws,
+    mean_draws,
+    over_trainings,
+    paired_bootstrap,
+)
 from ir_measures import RR, nDCG
+from scipy.stats import t
 
 RNG = np.random.default_rng(0)
 
@@ -105,3 +115,97 @@ def test_calibration_error_of_a_calibrated_and_a_boastful_model():
     relevant = RNG.random(20_000) < probability
     assert expected_calibration_error(probability, relevant) < 0.02
     assert expected_calibration_error(np.where(relevant, 1.0, 1.0), relevant) == pytest.approx(0.5, abs=0.02)
+
+
+def trained(data, quality, spread, seed=7):
+    """(k, n) scores of trainings that follow the grade as closely as each one's quality says."""
+    rng = np.random.default_rng(seed)
+    return np.stack([data.grades * q + rng.normal(size=len(data.grades)) * spread for q in quality])
+
+
+@pytest.mark.parametrize("metric", ["ndcg@10", "auc"])
+def test_draws_of_many_models_are_those_of_the_paired_bootstrap(metric):
+    data = lists()
+    scores = trained(data, [1.0, 0.3], 1.0)
+    values, draws = list_draws(data, scores, metric, seed=3, resamples=1000)
+    found = paired_bootstrap(data, *scores, metric, 3, 1000)
+    assert found["difference"] == pytest.approx(values[0] - values[1])
+    assert (found["low"], found["high"]) == pytest.approx(interval(draws[0] - draws[1]))
+    low, high = interval(draws[0])
+    assert low < values[0] < high
+
+
+def test_weighted_auc_is_that_of_scikit_learn():
+    data = lists(groups=8)
+    weights = RNG.integers(0, 3, (4, len(data.grades))).astype(float)
+    scores = np.round(RNG.normal(size=len(data.grades)), 1)  # with ties
+    expected = [data.auc(scores, one) for one in weights]
+    assert auc_of(scores, data.relevant, weights.T) == pytest.approx(expected, abs=1e-12)
+    one_class = np.where(data.relevant, 1.0, 0.0)[:, None]
+    assert auc_of(scores, data.relevant, one_class).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("metric", ["ndcg@10", "auc"])
+def test_equal_trainings_give_the_interval_of_one(metric):
+    data = lists()
+    first, second = trained(data, [1.0, 0.6], 1.0)
+    once = paired_bootstrap(data, first, second, metric, 1, 2000)
+    for k in (2, 5):
+        many = paired_bootstrap(data, np.stack([first] * k), np.stack([second] * k), metric, 1, 2000)
+        assert many == pytest.approx(once, abs=1e-12)
+        assert paired_bootstrap(data, np.stack([first] * k), second, metric, 1, 2000) == pytest.approx(once)
+
+
+def test_models_that_are_equal_differ_by_nothing_at_all():
+    data = lists()
+    scores = trained(data, [1.0, 0.8, 0.6], 1.0)
+    assert paired_bootstrap(data, scores, scores, "ndcg@10", resamples=500) == {
+        "difference": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+        "p": 1.0,
+    }
+
+
+@pytest.mark.parametrize("k", [3, 5])
+def test_what_trainings_differ_by_widens_the_interval_as_student_says(k):
+    """Lists that all say the same: what is left is the interval of a mean of k trainings."""
+    values = np.random.default_rng(k).normal(size=k)
+    each = values[:, None] + np.zeros((k, 50))
+    draws = over_trainings(values, mean_draws(each), seed=2)
+    error = values.std(ddof=1) / np.sqrt(k)
+    # The bootstrap's own variance is that of the mean; the stretch is from the normal to Student's quantile.
+    assert draws.std() == pytest.approx(error * t.ppf(0.975, k - 1) / 1.96, rel=0.03)
+    assert draws.mean() == pytest.approx(values.mean(), abs=0.05 * draws.std())
+
+
+def test_trainings_are_drawn_in_pairs():
+    """Both arms have good and bad seeds, and the same ones: the difference hardly varies."""
+    data = lists(groups=60)
+    luck = np.array([2.0, 0.2, 1.0])
+    first, second = trained(data, luck * 1.2, 0.5, seed=1), trained(data, luck, 0.5, seed=1)
+    paired = paired_bootstrap(data, first, second, "ndcg@10", resamples=2000)
+    crossed = paired_bootstrap(data, first, second[[1, 2, 0]], "ndcg@10", resamples=2000)
+    assert paired["difference"] == pytest.approx(crossed["difference"])
+    assert crossed["high"] - crossed["low"] > 3 * (paired["high"] - paired["low"])
+    with pytest.raises(ValueError, match="3 trainings cannot be paired with 2"):
+        paired_bootstrap(data, first, second[:2], "ndcg@10")
+
+
+@pytest.mark.parametrize(
+    ("k", "of_training", "least"),
+    # 95 % of 200 is 190. Of two or three trainings that say more than the lists do, too little is known.
+    [(2, 0.3, 180), (3, 0.3, 180), (5, 0.3, 180), (2, 3.0, 150), (3, 3.0, 165), (5, 3.0, 175)],
+)
+def test_the_interval_over_trainings_covers_the_truth(k, of_training, least):
+    """Training, list, and what they do to each other: three normal effects, the truth is 0."""
+    rng = np.random.default_rng([k, int(of_training)])
+    lists_, covered, trials = 40, 0, 200
+    for trial in range(trials):
+        of_list = rng.normal(size=lists_)
+        # In units of what the lists' mean varies by.
+        of_seed = rng.normal(size=(k, 1)) * of_training * np.sqrt(k / lists_)
+        each = of_list + of_seed + 0.5 * rng.normal(size=(k, lists_))
+        low, high = interval(over_trainings(each.mean(axis=1), mean_draws(each, trial, 500), trial))
+        covered += low <= 0 <= high
+    assert covered >= least
