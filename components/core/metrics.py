@@ -175,12 +175,12 @@ def mean_draws(each: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> n
     Returns:
         (m, r) float64.
     """
-    count = each.shape[1]
-    whole = -(-resamples // AT_ONCE) * AT_ONCE
-    return np.concatenate(
-        [each @ times.T.astype(np.float64) / count for times in _times_drawn(count, seed, whole, AT_ONCE)],
-        axis=1,
-    )
+    rng, count = np.random.default_rng(seed), each.shape[1]
+    blocks = []
+    for _ in range(-(-resamples // AT_ONCE)):
+        drawn = rng.integers(0, count, (AT_ONCE, count))
+        blocks.append([one[drawn].mean(axis=1) for one in each])
+    return np.concatenate(blocks, axis=1)
 
 
 def _times_drawn(count: int, seed: int, resamples: int, at_once: int) -> Iterator[np.ndarray]:
@@ -229,6 +229,32 @@ def interval(draws: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def nested_bootstrap(
+    first: np.ndarray, second: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, float]:
+    """Difference of two models over trainings and test lists, from what each reached on each list.
+
+    Trainings are drawn with replacement, in pairs of one seed; lists inside, as `over_trainings` says. With
+    one training each it is the paired bootstrap over lists: Efron & Tibshirani 1993, chapter 16.
+
+    Args:
+        first: (k, lists) a figure of each list, of k trainings of one model; of one, (lists,) will do.
+        second: The same of the other; one training is compared with each of the first's.
+        seed: Of the resampling.
+        resamples: How many, rounded up to whole `AT_ONCE`.
+
+    Returns:
+        {"difference", "low", "high", "p"}: first minus second, its 95 % two-sided percentile interval, and p,
+        two-sided, of the null of no difference.
+
+    Raises:
+        ValueError: Both were trained several times, and not as often.
+    """
+    # Subtracted list by list, so that equal models differ by nothing at all.
+    each = np.subtract(*_paired(first, second))
+    return _found(each.mean(axis=1), mean_draws(each, seed, resamples), seed)
+
+
 def paired_bootstrap(
     lists: Lists,
     first: np.ndarray,
@@ -237,10 +263,7 @@ def paired_bootstrap(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, float]:
-    """Difference of two models, first minus second, with a 95 % two-sided percentile interval.
-
-    Both are seen on the same resampled lists: Efron & Tibshirani 1993, chapter 16. Where a model was trained
-    k times, trainings are resampled too, as `over_trainings` does, in pairs of one seed.
+    """`nested_bootstrap` from scores: both models are seen on the same resampled lists.
 
     Args:
         lists: The test rows.
@@ -251,23 +274,30 @@ def paired_bootstrap(
         resamples: How many; a tenth of it for `auc`.
 
     Returns:
-        {"difference", "low", "high", "p"}; p is two-sided, of the null of no difference.
+        As `nested_bootstrap`.
 
     Raises:
-        ValueError: Both were trained several times, and not as often.
+        ValueError: As `nested_bootstrap`.
     """
+    first, second = _paired(first, second)
+    if metric != "auc":
+        reached, others = (np.stack([lists.ndcg(one) for one in scores]) for scores in (first, second))
+        return nested_bootstrap(reached, others, seed, resamples)
+    (values, draws), (other_values, other_draws) = (
+        list_draws(lists, scores, metric, seed, resamples) for scores in (first, second)
+    )
+    return _found(values - other_values, draws - other_draws, seed)
+
+
+def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.atleast_2d(first), np.atleast_2d(second)
     if len(first) != len(second) and 1 not in (len(first), len(second)):
         raise ValueError(f"{len(first)} trainings cannot be paired with {len(second)}")
-    if metric == "auc":
-        (values, draws), (others, drawn) = (
-            list_draws(lists, scores, metric, seed, resamples) for scores in (first, second)
-        )
-        values, draws = values - others, draws - drawn
-    else:
-        # Subtracted list by list, so that equal models differ by nothing at all.
-        each = np.stack([lists.ndcg(one) for one in first]) - np.stack([lists.ndcg(one) for one in second])
-        values, draws = each.mean(axis=1), mean_draws(each, seed, resamples)
+    return first, second
+
+
+def _found(values: np.ndarray, draws: np.ndarray, seed: int) -> dict[str, float]:
+    """What is said of (k,) differences, one a training, and their (k, r) draws."""
     means = over_trainings(values, draws, seed)
     low, high = interval(means)
     tail = (1 + min((means <= 0).sum(), (means >= 0).sum())) / (1 + len(means))

@@ -2,17 +2,20 @@ import ir_measures
 import numpy as np
 import pytest
 from assay.components.core.metrics import (
+    GAINS,
     Lists,
     auc_of,
     expected_calibration_error,
     interval,
     list_draws,
     mean_draws,
+    nested_bootstrap,
     over_trainings,
     paired_bootstrap,
 )
 from ir_measures import RR, nDCG
 from scipy.stats import t
+from sklearn.metrics import ndcg_score
 
 RNG = np.random.default_rng(0)
 
@@ -38,6 +41,23 @@ def test_ndcg_and_mrr_equal_trec_eval():
     peers = ir_measures.calc_aggregate([nDCG @ 10, RR(rel=2)], qrels, run)
     assert data.ndcg(scores).mean() == pytest.approx(peers[nDCG @ 10], abs=1e-9)
     assert data.reciprocal_rank(scores).mean() == pytest.approx(peers[RR(rel=2)], abs=1e-9)
+
+
+@pytest.mark.parametrize("gain", ["linear", "exponential"])
+def test_ndcg_of_lists_of_any_length_is_that_of_scikit_learn(gain):
+    sizes = RNG.integers(2, 25, 40)
+    n = sizes.sum()
+    data = Lists(
+        np.repeat([f"g{i:02d}" for i in range(40)], sizes),
+        RNG.integers(0, 4, n).astype(float),
+        np.array([f"s{i:05d}" for i in RNG.permutation(n)]),
+        1.0,
+        gain,
+    )
+    scores = RNG.normal(size=n)
+    gains = GAINS[gain](data.grades)
+    expected = [ndcg_score([gains[rows]], [scores[rows]], k=10) for rows in data.ranked()]
+    assert data.ndcg(scores) == pytest.approx(expected, abs=1e-12)
 
 
 def test_exponential_gain_by_hand():
@@ -143,6 +163,30 @@ def test_weighted_auc_is_that_of_scikit_learn():
     assert auc_of(scores, data.relevant, weights.T) == pytest.approx(expected, abs=1e-12)
     one_class = np.where(data.relevant, 1.0, 0.0)[:, None]
     assert auc_of(scores, data.relevant, one_class).tolist() == [0.5]
+
+
+def test_one_training_each_is_the_paired_bootstrap_to_the_last_bit():
+    first, second = RNG.random((2, 70))
+    rng, paired = np.random.default_rng(9), first - second
+    means = np.concatenate([paired[rng.integers(0, 70, (500, 70))].mean(1) for _ in range(3)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    tail = (1 + min((means <= 0).sum(), (means >= 0).sum())) / (1 + len(means))
+    expected = {"difference": paired.mean(), "low": low, "high": high, "p": min(1.0, 2 * tail)}
+    assert nested_bootstrap(first, second, 9, 1500) == expected
+    assert nested_bootstrap(first[None], second[None], 9, 1500) == expected
+
+
+@pytest.mark.parametrize("between", [0.0, 0.2, 1.0])
+def test_the_interval_holds_the_variance_between_trainings_and_that_between_lists(between):
+    k, count = 30, 200
+    rng = np.random.default_rng(5)
+    of_training, of_list = between * rng.normal(size=(k, 1)), 0.6 * rng.normal(size=count)
+    found = nested_bootstrap(of_training + of_list, np.zeros((k, count)), 3)
+    trainings, of_lists = of_training.var(ddof=1) / k, of_list.var() / count
+    # Student's quantile at 29 degrees of freedom is 4 % above the normal one: more is not to be expected.
+    half = np.sqrt(trainings + of_lists) * (1.96 + (t.ppf(0.975, k - 1) - 1.96) * (trainings > of_lists))
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=0.04)
+    assert found["difference"] == pytest.approx((of_training + of_list).mean())
 
 
 @pytest.mark.parametrize("metric", ["ndcg@10", "auc"])
