@@ -10,21 +10,15 @@ import numpy as np
 import pandas as pd
 from assay.components.core import tracking
 from assay.components.core.manifest import cpu_seconds, publishing, read_manifest, sha256_of, write_json
-from assay.components.core.metrics import Lists, paired_bootstrap
+from assay.components.core.metrics import Lists
 from assay.components.core.progress import say, steps
 from assay.components.core.ranker import open_ranker
 from assay.components.core.samples import read_samples, relevance
 from assay.components.evaluate.baselines import bm25, random_order
+from assay.components.evaluate.comparisons import Judged, baselines_of, best_arm, trainings
+from assay.components.evaluate.costs import costs
 from assay.components.evaluate.gates import GateConfig, gate, slices, verdict
 from assay.components.evaluate.report import write_report
-
-COMPARISONS = (
-    ("challenger", "control"),
-    ("challenger", "base"),
-    ("challenger", "full"),
-    ("challenger", "champion"),
-)
-NAMES = ("random", "lexical", "base", "control", "challenger", "full", "champion")
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class Inputs:
         scores: What `score` wrote.
         selection: What `select` wrote.
         truth: What `ingest` kept aside.
-        models: {arm: model folder of `finetune`}.
+        models: {arm, its repeat in its name: model folder of `finetune`}.
     """
 
     samples: str
@@ -128,29 +122,6 @@ def noise_found(truth: pd.DataFrame, scores: pd.DataFrame, rate: float) -> dict 
     }
 
 
-def costs(inputs: Inputs) -> dict[str, float | None]:
-    """CPU seconds of the selection path against training on everything, and of the proof, apart."""
-    manifests = {arm: read_manifest(folder) for arm, folder in inputs.models.items()}
-    scored = read_manifest(inputs.scores)
-    selection = (
-        read_manifest(inputs.vectors)["seconds"]
-        + scored["seconds"]
-        + scored["measure_seconds"]
-        + scored["warm_up_seconds"]
-        + read_manifest(inputs.selection)["seconds"]
-    )
-    # The ratio is that of the figures beside it, so that a reader finds the same.
-    selection, challenger = round(selection, 1), round(manifests["challenger"]["seconds"], 1)
-    full = round(manifests["full"]["seconds"], 1) if "full" in manifests else None
-    return {
-        "selection_seconds": selection,
-        "challenger_seconds": challenger,
-        "full_seconds": full,
-        "ratio": round((selection + challenger) / full, 3) if full else None,
-        "proof_seconds": round(sum(m["seconds"] for a, m in manifests.items() if a != "challenger"), 1),
-    }
-
-
 def evaluate(
     inputs: Inputs,
     predictions_folder: str,
@@ -193,22 +164,8 @@ def evaluate(
     metric = facts["metric"]
     say("evaluate", f"{metric}, {len(lists.ranked())} lists, {lists.skipped()} left out")
     manifests = {arm: read_manifest(folder) for arm, folder in inputs.models.items()}
-    results: dict[str, dict | None] = {}
-    for model in NAMES:
-        if model not in table:
-            results[model] = None
-            continue
-        trained = manifests.get(model, {})
-        results[model] = lists.results(table[model].to_numpy(), metric) | {
-            "train_rows": trained.get("train_rows", 0),
-            "train_steps": trained.get("train_steps", 0),
-        }
-    comparisons = {
-        f"{one}-{two}": paired_bootstrap(lists, table[one].to_numpy(), table[two].to_numpy(), metric, seed)
-        if one in table and two in table
-        else None
-        for one, two in COMPARISONS
-    }
+    judged = Judged(lists, table, trainings(inputs.models), metric, seed)
+    results, comparisons = judged.results(manifests), judged.comparisons()
     against = "champion" if champion.version else "base"
     challenger = table["challenger"].to_numpy()
     by_slice = slices(
@@ -217,10 +174,10 @@ def evaluate(
     weights = sum(
         f.stat().st_size for f in (Path(inputs.models["challenger"]) / "ranker").glob("*.safetensors")
     )
-    judged = gate(
+    passed = gate(
         gates or GateConfig(),
         against,
-        comparisons[f"challenger-{against}"],
+        judged.once(against),
         by_slice,
         challenger,
         lists.relevant,
@@ -229,7 +186,7 @@ def evaluate(
     )
     scores = pd.read_parquet(Path(inputs.scores) / "scores.parquet")
     scored = read_manifest(inputs.scores)
-    selection = read_manifest(inputs.selection)
+    selection, selected = read_manifest(inputs.selection), _selected(inputs)
     evidence = {
         "metric": metric,
         "gain": gain,
@@ -247,20 +204,22 @@ def evaluate(
         "weights": scored["weights"],
         "weights_learned": scored["weights_learned"],
         "diagnosis": diagnosed(inputs),
-        "cost": costs(inputs),
-        "gate": judged,
+        "cost": costs(inputs.vectors, inputs.scores, inputs.selection, inputs.models),
+        "gate": passed,
         "slices": by_slice,
         "champion_version": champion.version,
         "challenger_sha256": sha256_of(Path(inputs.models["challenger"]) / "ranker"),
-        "resampled": "over test lists, not over retraining",
+        "resampled": judged.resampled,
+        "best_arm": best_arm(results, judged.arms, metric),
+        "baselines": baselines_of(comparisons, _words(selected, judged.baselines)),
+        "points": judged.points(manifests),
+        "auto": selection["facts"].get("auto"),
     }
     with publishing(predictions_folder, samples_sha256=facts["sha256"]) as (folder, _):
         table.to_parquet(folder / "predictions.parquet", index=False)
     train = read_samples(inputs.samples, ["train"])
     suspects = _suspects(inputs, test)
-    write_report(
-        Path(report_file), evidence, facts, scores, _selected(inputs), train, _dynamics(inputs), suspects
-    )
+    write_report(Path(report_file), evidence, facts, scores, selected, train, _dynamics(inputs), suspects)
     with publishing(evidence_folder, samples_sha256=facts["sha256"], seed=seed) as (folder, _):
         write_json(folder / "evidence.json", evidence)
     say("evaluate", f"{evidence['verdict']} in {time.perf_counter() - started:.0f} s")
@@ -302,3 +261,9 @@ def _dynamics(inputs: Inputs) -> tuple[str, pd.DataFrame]:
 
 def _selected(inputs: Inputs) -> pd.DataFrame:
     return pd.read_parquet(Path(inputs.selection) / "selection.parquet")
+
+
+def _words(selection: pd.DataFrame, arms: list[str]) -> dict[str, str]:
+    """{baseline: which rows these are}: the selection says it of every row of one."""
+    first = selection.drop_duplicates("arm").set_index("arm")["why"]
+    return {arm: str(first[arm]) for arm in arms}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -40,15 +41,16 @@ def results_bars(results: dict, metric: str) -> str:
         values = [results[name][metric] for name in names]
         colours = [GOLD if name == "challenger" else PALE if n < 3 else SLATE for n, name in enumerate(names)]
         axis.barh(names, values, color=colours)
-        for row, value in enumerate(values):
-            axis.text(value, row, f" {value:.3f}", va="center")
+        for row, name in enumerate(names):
+            sd = results[name].get("sd")
+            axis.text(values[row], row, f" {values[row]:.3f}" + (f" ± {sd:.3f}" if sd else ""), va="center")
         axis.invert_yaxis()
         axis.set_xlim(0, max(1.0, max(values) * 1.08))
         axis.set_xlabel(metric)
         return _svg(figure)
 
 
-def intervals(comparisons: dict) -> str:
+def intervals(comparisons: dict, resampled: str) -> str:
     """Differences with their 95 % intervals; what crosses 0 shows nothing."""
     shown = {name: c for name, c in comparisons.items() if c}
     with plt.rc_context(_STYLE):
@@ -60,7 +62,7 @@ def intervals(comparisons: dict) -> str:
         axis.axvline(0, color=SLATE, linewidth=0.8)
         axis.set_yticks(range(len(shown)), [name.replace("-", " - ") for name in shown])
         axis.set_ylim(len(shown) - 0.5, -0.5)
-        axis.set_xlabel("difference, 95 % interval over test lists")
+        axis.set_xlabel(f"difference, 95 % interval {resampled}")
         return _svg(figure)
 
 
@@ -153,4 +155,58 @@ def budget_lines(curve: dict[str, Any], colours: dict[str, str]) -> str:
         axis.set_xlabel("rows trained on")
         axis.set_ylabel(curve["metric"])
         axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5)
+        return _svg(figure)
+
+
+def budget_points(points: list[dict[str, Any]], base: float, metric: str) -> str:
+    """A run's arms over the rows they trained on, with intervals; those of as many rows side by side.
+
+    Args:
+        points: As `Judged.points` gives them.
+        base: What the encoder reaches untrained.
+        metric: Name.
+    """
+    own = {"challenger": (GOLD, "o"), "control": (SLATE, "o"), "full": (SLATE, "D")}
+    marks = cycle("s^vP<>*pX")
+    step = 0.025 * max(point["rows"] for point in points)
+    with plt.rc_context(_STYLE):
+        figure, axis = plt.subplots(figsize=(5.2, 2.8))
+        seen: dict[int, int] = {}
+        for point in points:
+            aside = seen[point["rows"]] = seen.get(point["rows"], -1) + 1
+            mine = point["arm"] in own
+            colour, mark = own[point["arm"]] if mine else (SLATE, next(marks))
+            axis.errorbar(
+                point["rows"] + step * aside, point["metric"],
+                [[point["metric"] - point["low"]], [point["high"] - point["metric"]]],
+                linestyle="none", marker=mark, color=colour, markerfacecolor=colour if mine else "white",
+                markersize=6, label=point["arm"],
+            )  # fmt: skip
+        axis.axhline(base, color=SLATE, linewidth=0.9, linestyle=":", label="base")
+        axis.set_xlim(left=0)
+        axis.set_xlabel("rows trained on")
+        axis.set_ylabel(metric)
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+        return _svg(figure)
+
+
+def auto_curve(auto: dict[str, Any]) -> str:
+    """The curve of cheap rankers that the budget was read off, its control, and what was chosen.
+
+    Args:
+        auto: Facts of the budget `auto`: `curve`, `chosen`, `metric`.
+    """
+    curve = pd.DataFrame(auto["curve"])
+    with plt.rc_context(_STYLE):
+        figure, axis = plt.subplots(figsize=(5.2, 2.8))
+        for value, low, high, colour, name in (
+            ("metric", "low", "high", GOLD, "chosen rows"),
+            ("control", "control_low", "control_high", SLATE, "as many at random"),
+        ):
+            axis.plot(curve["rows"], curve[value], "o-", color=colour, markersize=4, label=name)
+            axis.fill_between(curve["rows"], curve[low], curve[high], color=colour, alpha=0.12, linewidth=0)
+        axis.axvline(auto["chosen"], color=ROSE, linewidth=1, linestyle="--", label="budget")
+        axis.set_xlabel("rows")
+        axis.set_ylabel(f"{auto['metric']}, cheap rankers")
+        axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
         return _svg(figure)

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 from assay.components.evaluate import pictures
+from assay.components.evaluate.comparisons import says
 
 ROWS = 15
 _WORDS = {
@@ -52,9 +53,14 @@ def write_report(
         evidence=evidence,
         facts=facts,
         words=_WORDS[evidence["verdict"]],
+        says=says(evidence["baselines"]),
         pictures={
             "results": pictures.results_bars(evidence["results"], evidence["metric"]),
-            "intervals": pictures.intervals(evidence["comparisons"]),
+            "intervals": pictures.intervals(evidence["comparisons"], evidence["resampled"]),
+            "points": pictures.budget_points(
+                evidence["points"], evidence["results"]["base"][evidence["metric"]], evidence["metric"]
+            ),
+            "auto": pictures.auto_curve(evidence["auto"]) if evidence["auto"] else None,
             "importance": pictures.importance_histogram(scores, taken),
             "noise": pictures.noise_histogram(scores),
             "data_map": pictures.data_map(

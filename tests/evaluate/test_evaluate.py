@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from assay.components.core.manifest import read_manifest, write_json
 from assay.components.core.metrics import Lists, paired_bootstrap
+from assay.components.evaluate.evaluate import Inputs, evaluate
 from sklearn.metrics import roc_auc_score
 
 
@@ -69,6 +72,9 @@ def test_the_cost_line_adds_up(tiny_run):
     assert cost["selection_seconds"] == pytest.approx(
         sum(seconds[s] for s in ("embed", "warmup", "score", "select")), abs=0.3
     )
+    assert cost["selection_seconds"] == pytest.approx(sum(cost["parts"].values()), abs=0.3)
+    assert cost["parts"]["embed"] == seconds["embed"]
+    assert cost["parts"]["select"] == seconds["select"]
     assert seconds["total"] == pytest.approx(sum(v for k, v in seconds.items() if k != "total"), abs=0.5)
     assert all(v > 0 for k, v in seconds.items() if k != "promote")
 
@@ -99,8 +105,70 @@ def test_the_report_is_one_file_that_says_the_verdict_first_and_needs_no_network
     assert f"{tiny_run.summary['results']['challenger']['ndcg@10']:.4f}" in html
 
 
+def test_trainings_and_baselines_beside_a_finished_run(tmp_path, tiny_run):
+    """Rankers of the run under other names: the second trainings are its full and its control."""
+    vectors, scores, truth, chosen = (
+        next(tiny_run.out.glob(f"steps/**/{name}/manifest.json")).parent
+        for name in ("vectors", "scores", "truth", "selection")
+    )
+    rankers = {
+        read_manifest(f.parent)["arm"]: str(f.parent) for f in tiny_run.out.glob("steps/**/model/*.json")
+    }
+    selection = tmp_path / "selection"
+    shutil.copytree(chosen, selection)
+    rows = pd.read_parquet(selection / "selection.parquet")
+    longest = rows[rows["arm"] == "full"].assign(arm="length", why="the rows with the longest texts")
+    pd.concat([rows, longest]).to_parquet(selection / "selection.parquet", index=False)
+    auto = {
+        "budget": 0.4, "rows": 96, "metric": 0.5, "low": 0.4, "high": 0.6,
+        "control": 0.4, "control_low": 0.3, "control_high": 0.5, "chosen_in": 1.0,
+    }  # fmt: skip
+    about = read_manifest(selection)
+    about["facts"]["auto"] = {"curve": [auto], "chosen": 96, "epsilon": 0.005, "metric": "ndcg@10"}
+    write_json(selection / "manifest.json", about)
+    models = {
+        "challenger": rankers["challenger"],
+        "control": rankers["control"],
+        "challenger:1": rankers["full"],
+        "control:1": rankers["control"],
+        "length": rankers["full"],
+    }
+    inputs = Inputs(
+        str(tiny_run.out / "samples"), str(vectors), str(scores), str(selection), str(truth), models
+    )
+    report = tmp_path / "report.html"
+    found = evaluate(
+        inputs,
+        str(tmp_path / "predictions"),
+        str(tmp_path / "evidence"),
+        str(report),
+        "tiny",
+        champion_seen="none",
+    )
+    was = tiny_run.summary["results"]
+    each = [was["challenger"]["ndcg@10"], was["full"]["ndcg@10"]]
+    assert found["results"]["challenger"]["ndcg@10"] == pytest.approx(np.mean(each))
+    assert found["results"]["challenger"]["sd"] == pytest.approx(np.std(each, ddof=1))
+    assert found["results"]["challenger"]["train_rows"] == was["challenger"]["train_rows"]
+    assert found["resampled"] == "over seeds and test lists"
+    assert found["gate"]["reasons"] == tiny_run.summary["gate"]["reasons"][: len(found["gate"]["reasons"])]
+    difference = found["baselines"]["length"]["difference"]
+    assert difference == pytest.approx(found["comparisons"]["challenger-length"]["difference"])
+    assert difference == pytest.approx(each[0] - each[1])
+    table = pd.read_parquet(tmp_path / "predictions" / "predictions.parquet")
+    assert np.array_equal(table["challenger:1"], table["length"])
+    html = report.read_text()
+    for words in (
+        "the rows with the longest texts",
+        "over seeds and test lists",
+        "means of 2 trainings an arm",
+        "<code>assay curve</code>",
+        "the fewest within 0.5 % of the best",
+    ):
+        assert words in html
+
+
 def test_user_text_is_escaped_in_the_report(tmp_path, tiny_run):
-    from assay.components.core.manifest import read_manifest
     from assay.components.core.samples import read_samples
     from assay.components.evaluate.report import write_report
 

@@ -41,9 +41,13 @@ PARTS = {
     "samples": dict.fromkeys(["train", "validation", "test", "target"], int),
     "groups": {"test": int, "skipped": int},
     "noise": dict.fromkeys(["rate", "auroc", "precision", "recall"], float),
-    "cost": dict.fromkeys(
-        ["selection_seconds", "challenger_seconds", "full_seconds", "ratio", "proof_seconds"], float
-    ),
+    "cost": {
+        **dict.fromkeys(
+            ["selection_seconds", "challenger_seconds", "full_seconds", "ratio", "proof_seconds"], float
+        ),
+        "parts": dict,
+        "break_even_epochs": float,
+    },
     "seconds": dict.fromkeys(
         [
             *("ingest", "embed", "warmup", "score", "select", "finetune"),
