@@ -1,7 +1,8 @@
-"""The command line: `assay run | curve | compile | report | promote | rollback | serve | bundle | data`."""
+"""The command line: `assay run | curve | report | why | compile | promote | rollback | serve | ...`."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -183,6 +184,23 @@ def report(
     from assay.pipelines.shown import show_curve, show_run
 
     show_curve(out) if (out / CURVE).is_file() else show_run(out)
+
+
+@app.command()
+def why(
+    sample_id: Annotated[str, typer.Argument(help="Of any split; as much of it as no other id starts with.")],
+    out: Annotated[Path, typer.Option(help="Folder of a finished run or curve.")] = Path("runs/demo"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell the whole story of one row: texts, scores, decision, who trains on it and why, and its list."""
+    from assay.pipelines.why import shown, story
+    from rich.console import Console
+
+    told = story(out, sample_id)
+    if as_json:
+        print(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        Console(width=None if sys.stdout.isatty() else 110).print(shown(told))
 
 
 @app.command("compile")

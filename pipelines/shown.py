@@ -12,16 +12,24 @@ from rich.console import Console
 from rich.table import Table
 
 
+def finished(folder: Path) -> None:
+    """See that a folder holds a finished run or curve.
+
+    Raises:
+        BadInput: It does not.
+    """
+    if not (folder / SUMMARY).is_file() and not (folder / CURVE).is_file():
+        raise BadInput(f"{folder}: no {SUMMARY}, so no finished run; `assay run --out {folder}` makes one")
+
+
 def show_run(folder: Path) -> None:
     """A finished run: its arms, the gate, what it cost.
 
     Raises:
         BadInput: There is none.
     """
-    file = folder / SUMMARY
-    if not file.is_file():
-        raise BadInput(f"{folder}: no {SUMMARY}, so no finished run; `assay run --out {folder}` makes one")
-    summary = json.loads(file.read_text())
+    finished(folder)
+    summary = json.loads((folder / SUMMARY).read_text())
     metric = summary["metric"]
     table = Table(title=f"{summary['verdict']}: challenger against control", title_justify="left")
     for column in ("model", metric, "auc", "mrr", "rows", "steps", "challenger minus it [95 %]"):

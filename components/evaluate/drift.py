@@ -47,9 +47,9 @@ def drift(ids: Sequence[str], chosen: np.ndarray, vectors_folder: str, seed: int
 def frechet_distances(names: np.ndarray, chosen: np.ndarray, vectors_folder: str, seed: int) -> dict:
     """Fréchet distance of the Gaussians of all rows and of the chosen, beside random subsets as large.
 
-    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)): Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule
-    Converge to a Local Nash Equilibrium"; Dowson & Landau 1982, "The Fréchet distance between multivariate
-    normal distributions". Not in all dimensions, where few rows leave a covariance singular, but in the
+    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)): Dowson & Landau 1982, "The Fréchet distance between multivariate
+    normal distributions"; Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a
+    Local Nash Equilibrium". Not in all dimensions, where few rows leave a covariance singular, but in the
     leading principal components of all rows. The fewer the rows, the larger it is even of a random subset:
     that is why it is read beside some.
 

@@ -41,7 +41,7 @@ def help_of(*command: str) -> str:
     ).stdout
 
 
-COMMANDS = ["run", "curve", "compile", "report", "promote", "rollback", "serve", "bundle", "data"]
+COMMANDS = ["run", "curve", "compile", "report", "why", "promote", "rollback", "serve", "bundle", "data"]
 
 
 @pytest.fixture(scope="module")
