@@ -15,6 +15,7 @@ from assay.components.core.progress import say, steps
 from assay.components.core.ranker import open_ranker
 from assay.components.core.samples import read_samples, relevance
 from assay.components.evaluate.baselines import bm25, random_order
+from assay.components.evaluate.card import card
 from assay.components.evaluate.comparisons import Judged, baselines_of, best_arm, trainings
 from assay.components.evaluate.costs import costs
 from assay.components.evaluate.gates import GateConfig, gate, slices, verdict
@@ -187,6 +188,7 @@ def evaluate(
     scores = pd.read_parquet(Path(inputs.scores) / "scores.parquet")
     scored = read_manifest(inputs.scores)
     selection, selected = read_manifest(inputs.selection), _selected(inputs)
+    train = read_samples(inputs.samples, ["train"])
     evidence = {
         "metric": metric,
         "gain": gain,
@@ -214,10 +216,10 @@ def evaluate(
         "baselines": baselines_of(comparisons, _words(selected, judged.baselines)),
         "points": judged.points(manifests),
         "auto": selection["facts"].get("auto"),
+        "card": card(train, selected, selection, inputs.vectors, facts["relevant_at"], seed),
     }
     with publishing(predictions_folder, samples_sha256=facts["sha256"]) as (folder, _):
         table.to_parquet(folder / "predictions.parquet", index=False)
-    train = read_samples(inputs.samples, ["train"])
     suspects = _suspects(inputs, test)
     write_report(Path(report_file), evidence, facts, scores, selected, train, _dynamics(inputs), suspects)
     with publishing(evidence_folder, samples_sha256=facts["sha256"], seed=seed) as (folder, _):

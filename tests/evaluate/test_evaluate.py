@@ -157,6 +157,8 @@ def test_trainings_and_baselines_beside_a_finished_run(tmp_path, tiny_run):
     assert difference == pytest.approx(each[0] - each[1])
     table = pd.read_parquet(tmp_path / "predictions" / "predictions.parquet")
     assert np.array_equal(table["challenger:1"], table["length"])
+    kept = found["card"]["rows"]
+    assert (kept["before"], kept["after"]) == (tiny_run.summary["samples"]["train"], found["selected"])
     html = report.read_text()
     for words in (
         "the rows with the longest texts",
@@ -164,6 +166,7 @@ def test_trainings_and_baselines_beside_a_finished_run(tmp_path, tiny_run):
         "means of 2 trainings an arm",
         "<code>assay curve</code>",
         "the fewest within 0.5 % of the best",
+        "Card of the chosen rows",
     ):
         assert words in html
 
