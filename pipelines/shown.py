@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from assay.components.core.errors import BadInput
 from assay.pipelines.launch import CURVE, SUMMARY
@@ -32,7 +33,9 @@ def show_run(folder: Path) -> None:
     summary = json.loads((folder / SUMMARY).read_text())
     metric = summary["metric"]
     table = Table(title=f"{summary['verdict']}: challenger against control", title_justify="left")
-    for column in ("model", metric, "auc", "mrr", "rows", "steps", "challenger minus it [95 %]"):
+    several = ["seeds", "sd"] if "seeds" in summary["results"]["challenger"] else []
+    columns = ["model", metric, "auc", "mrr", "rows", "steps", *several, "challenger minus it [95 %]"]
+    for column in columns:
         table.add_column(column, justify="left" if column == "model" else "right")
     for model, values in summary["results"].items():
         if not values:
@@ -40,9 +43,17 @@ def show_run(folder: Path) -> None:
         c = summary["comparisons"].get(f"challenger-{model}")
         difference = f"{c['difference']:+.4f} [{c['low']:+.4f}, {c['high']:+.4f}]" if c else ""
         trained = [str(values[k] or "") for k in ("train_rows", "train_steps")]
+        if several:
+            sd = values.get("sd")
+            trained += [str(values.get("seeds", "")), "" if sd is None else f"{sd:.4f}"]
         table.add_row(model, *(f"{values[k]:.4f}" for k in (metric, "auc", "mrr")), *trained, difference)
     console = _console()
     console.print(table)
+    console.print(f"intervals {summary['resampled']}")
+    for line in of_baselines(summary["baselines"]):
+        console.print(line)
+    if summary["best_arm"] != "challenger":
+        console.print(f"the best of the trained arms: {summary['best_arm']}")
     gate, noise, cost = summary["gate"], summary["noise"], summary["cost"]
     console.print(f"gate {'passed' if gate['passed'] else 'refused'} against {gate['against']}")
     if noise:
@@ -51,14 +62,38 @@ def show_run(folder: Path) -> None:
             f"precision {noise['precision']:.2f}, recall {noise['recall']:.2f}"
         )
     ratio = f", {cost['ratio']:.2f} of training on all rows" if cost["ratio"] else ""
+    even = cost["break_even_epochs"]
+    breaks_even = "" if even is None else f", even from {even:.1f} epochs on"
     console.print(
         f"CPU seconds: selection {cost['selection_seconds']:.0f}, "
-        f"challenger {cost['challenger_seconds']:.0f}{ratio}; "
-        f"proof {cost['proof_seconds']:.0f}; wall {summary['wall_seconds']:.0f} s"
+        f"challenger {cost['challenger_seconds']:.0f}{ratio}{breaks_even}; "
+        f"wall {summary['wall_seconds']:.0f} s"
     )
+    console.print(f"CPU seconds of the proof: {cost['proof_seconds']:.0f}")
     model = summary["model"]
     console.print(f"{model['name']} version {model['version']} is {model['alias']}")
     console.print(f"report: {summary['files']['report']}", soft_wrap=True)
+
+
+def of_baselines(baselines: dict[str, dict[str, Any]]) -> list[str]:
+    """Baselines that are better than the challenger, and those that are no worse, a line each.
+
+    Args:
+        baselines: {name: the challenger minus it, with `low` and `high`}.
+    """
+    lines = []
+    for better, start in (
+        (True, "a baseline is better than the challenger: "),
+        (False, "no worse than the challenger, as far as these lists tell: "),
+    ):
+        found = [
+            f"{name} ({-c['difference']:+.4f} [{-c['high']:+.4f}, {-c['low']:+.4f}])"
+            for name, c in baselines.items()
+            if (c["high"] < 0) == better and c["low"] <= 0
+        ]
+        if found:
+            lines.append(start + ", ".join(found))
+    return lines
 
 
 def show_curve(folder: Path) -> None:
