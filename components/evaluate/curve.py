@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 from assay.components.core.arms import parse_arm
 from assay.components.core.manifest import publishing, read_manifest, write_json
-from assay.components.core.metrics import Lists
+from assay.components.core.metrics import Lists, interval, list_draws, over_trainings, paired_bootstrap
 from assay.components.core.progress import say
 from assay.components.core.samples import read_samples
 from assay.components.evaluate.curve_report import write_curve_report
 from assay.components.evaluate.evaluate import Champion, Inputs, predict
 from assay.components.evaluate.gates import verdict
-from assay.components.evaluate.resampling import difference, interval, list_draws, over_trainings
 
 CURVE = "curve.json"
 LINES = ("random", "lexical", "base")
@@ -149,13 +148,17 @@ def curve_of(
     value, drawn = dict(zip(names, values, strict=True)), dict(zip(names, draws, strict=True))
     mean = {cell: float(np.mean([value[text] for text in texts])) for cell, texts in cells.items()}
     draw = {
-        cell: over_trainings(np.stack([drawn[text] for text in texts]), seed) for cell, texts in cells.items()
+        cell: over_trainings(
+            np.asarray([value[text] for text in texts]), np.stack([drawn[text] for text in texts]), seed
+        )
+        for cell, texts in cells.items()
     }
 
     def minus(one: tuple[str, str], two: tuple[str, str]) -> dict[str, float] | None:
         if one == two or two not in cells:
             return None
-        return difference(mean[one] - mean[two], draw[one] - draw[two])
+        first, second = (table[cells[cell]].to_numpy().T for cell in (one, two))
+        return paired_bootstrap(lists, first, second, metric, seed)
 
     points = []
     for (name, budget), texts in cells.items():
