@@ -17,6 +17,8 @@ from assay.components.select.scored import at, draws
 from assay.components.select.shares import Shares, by_constraints, by_quotas
 from assay.components.select.strata import places, quotas
 
+CODE = {reason: np.int8(code) for code, reason in enumerate(why.LINES)}
+"""Numbers of reasons: a text for each of millions of rows is memory."""
 NONE = -1
 """Place of nothing."""
 
@@ -98,6 +100,7 @@ class Pool:
         shares = self._shares(some, min(count, len(some)))
         place = places(shares.code, self.worth[some])
         taken, drawn = self._within(some, shares, place, seed)
+        code = self._spread(some, shares.code)
         sizes, facts = np.bincount(shares.code, minlength=len(shares.names)), dict(shares.facts)
         extra = shares.extra
         if self.rules.explore:
@@ -107,24 +110,26 @@ class Pool:
             ]
             facts["explored"] = int(drawn.sum())
         top = place <= shares.quota[shares.code]
-        reason = np.where(taken, "important", "over_budget").astype(object)
+        reason = np.full(len(some), CODE["over_budget"])
+        reason[taken] = CODE["important"]
         if self.rules.coverage != "top":
-            reason[taken] = "covers"
-            reason[~taken & top] = "not_covering"
+            reason[taken] = CODE["covers"]
+            reason[~taken & top] = CODE["not_covering"]
         if self.rules.constraints:
             plain = by_quotas(self.of_strata.iloc[some], self.worth[some], int(taken.sum()), Rules())
             by_importance = places(plain.code, self.worth[some]) <= plain.quota[plain.code]
-            reason[(taken == top) & (top != by_importance)] = "constraint"
-        reason[shares.lifted] = "floor"
-        reason[drawn] = "exploration"
+            reason[(taken == top) & (top != by_importance)] = CODE["constraint"]
+        reason[shares.lifted] = CODE["floor"]
+        reason[drawn] = CODE["exploration"]
         change = (self.treated["treated"].iloc[some] != "").to_numpy()
-        reason[taken & change] = self.treated["treated"].cat.categories[-1]
+        if change.any():
+            reason[taken & change] = CODE[self.treated["treated"].cat.categories[-1]]
         fields = {
             "place": self._spread(some, place),
             "size": self._spread(some, sizes[shares.code]),
             "quota": self._spread(some, shares.quota[shares.code]),
-            "stratum": (self._spread(some, shares.code), shares.names),
-            "extra": (self._spread(some, shares.code), extra),
+            "stratum": (code, shares.names),
+            "extra": (code, extra),
             "budget": str(count),
             "plausible": str(int(self.free.sum())),
         }
@@ -227,13 +232,14 @@ class Pool:
         return taken
 
     def _reasons(self, some: np.ndarray, reason: np.ndarray) -> pd.Series:
-        """Those of all rows: of `some`, as given; of the others, why they could not be chosen."""
-        every = self.rows["reason"].astype("category")
-        known = every.cat.categories.union([*why.LINES])
-        every = every.cat.set_categories(known)
-        every[self.twin >= 0] = "near_duplicate"
-        every.iloc[some] = pd.Categorical(reason, categories=known)
-        return every
+        """Those of all rows: of `some`, as numbers of `CODE`; of the others, why they could not be chosen."""
+        given = self.rows["reason"].astype("category")
+        known = given.cat.categories.union([*CODE])
+        every = known.get_indexer(given.cat.categories).astype(np.int16)[given.cat.codes.to_numpy()]
+        lookup = known.get_indexer([*CODE]).astype(np.int16)
+        every[self.twin >= 0] = lookup[CODE["near_duplicate"]]
+        every[some] = lookup[reason]
+        return pd.Series(pd.Categorical.from_codes(every, known), index=given.index)
 
     def _choose_lists(self, count: int) -> Choice:
         some = np.flatnonzero(self.free)
@@ -245,7 +251,8 @@ class Pool:
         taken = chosen[code]
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(1, len(order) + 1)
-        reason = np.where(taken, "important_list", "over_budget_list").astype(object)
+        reason = np.full(len(some), CODE["over_budget_list"])
+        reason[taken] = CODE["important_list"]
         rows = int(sizes[chosen].sum())
         fields = {
             "place": self._spread(some, place[code]),

@@ -47,6 +47,8 @@ def read_scored(samples_folder: str, scores_folder: str, columns: Sequence[str])
     """
     wanted = list(dict.fromkeys([*IDS, "task", "label", *columns]))
     samples = read_samples(samples_folder, ["train"], wanted)
+    # What reading needed for a while is twice what is kept.
+    pa.default_memory_pool().release_unused()
     file = Path(scores_folder) / "scores.parquet"
     there = set(pq.ParquetDataset(file).schema.names)
     read = [name for name in SCORED if name in there]
@@ -57,6 +59,8 @@ def read_scored(samples_folder: str, scores_folder: str, columns: Sequence[str])
             raise ValueError(f"{scores_folder} scores other rows than {samples_folder}: score again")
     for name in read[1:]:
         samples[name] = scores[name].astype("category") if name in ("decision", "reason") else scores[name]
+    del scores
+    pa.default_memory_pool().release_unused()
     return samples if "suggested_label" in there else samples.assign(suggested_label=np.nan)
 
 

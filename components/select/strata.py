@@ -76,9 +76,8 @@ def strata_of(columns: Sequence[pd.Series]) -> Strata:
     for column in columns:
         codes, values = pd.factorize(column.round(2) if column.dtype.kind == "f" else column)
         texts = pd.Series(values).astype(str).tolist()
-        joint = code * len(texts) + codes
-        found, code = np.unique(joint, return_inverse=True)
-        words = [f"{words[at // len(texts)]}/{texts[at % len(texts)]}" for at in found]
+        code, found = pd.factorize(code * len(texts) + codes)
+        words = [f"{words[at // len(texts)]}/{texts[at % len(texts)]}" for at in found.tolist()]
     order = sorted(range(len(words)), key=words.__getitem__)
     place = np.empty(len(words), dtype=np.int32)
     place[order] = np.arange(len(words), dtype=np.int32)
@@ -98,7 +97,8 @@ def places(code: np.ndarray, worth: np.ndarray) -> np.ndarray:
     order = np.lexsort((-worth, code))
     sizes = np.bincount(code)
     place = np.empty(len(code), dtype=np.int32)
-    place[order] = np.arange(len(code)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + 1
+    place[order] = np.arange(1, len(code) + 1, dtype=np.int32)
+    place -= (np.cumsum(sizes) - sizes).astype(np.int32)[code]
     return place
 
 

@@ -11,7 +11,7 @@ from assay.components.evaluate.gates import GateConfig
 from assay.components.score.combine import WEIGHTS
 from assay.components.score.methods import METHODS
 from assay.components.select.baselines import BASELINES as CHOSEN
-from assay.components.select.coverage import COVERAGE
+from assay.components.select.coverage.methods import COVERAGE
 from assay.components.select.rules import Rules as RulesOfSelect
 from assay.pipelines import choices
 from assay.pipelines.budget_curve import budget_curve

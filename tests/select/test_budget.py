@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from assay.components.core.errors import BadInput
 from assay.components.select.budget import Measured, parse_budget, rows_of_budget, rows_within
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -65,6 +65,7 @@ def test_minutes_are_a_cap_and_ask_for_the_cost_of_a_row():
         rows_of_budget(budget, 1000)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 2000))
 def test_as_many_rows_are_taken_as_fit(costs, most):
     sums = np.cumsum(costs)

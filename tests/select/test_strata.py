@@ -6,7 +6,7 @@ from assay.components.select.lists import whole_lists
 from assay.components.select.rules import Rules
 from assay.components.select.shares import by_quotas
 from assay.components.select.strata import places, quotas, strata_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -21,6 +21,7 @@ def test_who_is_below_the_floor_is_lifted_and_the_others_pay_in_proportion():
     assert quotas(sizes, 91, pd.Series({"a": 0, "b": 0, "c": 10})).to_dict() == {"a": 54, "b": 27, "c": 10}
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_quotas_keep_total_sizes_and_floors(data):
     sizes = pd.Series(data.draw(st.lists(st.integers(0, 10**6), min_size=1, max_size=8)))
@@ -63,6 +64,7 @@ def rows(draw):
     return table, np.asarray(column([0.1, 0.2, 0.3, 0.9])), draw(st.integers(1, n))
 
 
+@settings(deadline=None)
 @given(rows(), st.sampled_from([0.0, 0.1, 0.34, 1, 3]), st.booleans())
 def test_floors_of_segments_are_kept_and_totals_are_exact(drawn, floor, by_segment):
     table, worth, count = drawn
@@ -83,6 +85,7 @@ def test_floors_of_segments_are_kept_and_totals_are_exact(drawn, floor, by_segme
     assert (reserved <= shares.quota).all()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=9), st.integers(1, 40), st.randoms(use_true_random=False)
 )
