@@ -49,7 +49,6 @@ PARTS = {
             ["selection_seconds", "challenger_seconds", "full_seconds", "ratio", "proof_seconds"], float
         ),
         "parts": dict,
-        "break_even_epochs": float,
     },
     "seconds": dict.fromkeys(
         [
@@ -84,6 +83,11 @@ def test_the_summary_has_every_part(tiny_run):
     assert set(summary["comparisons"]) == pairs
     assert summary["comparisons"]["challenger-champion"] is None
     parts |= {p: (summary["comparisons"][p], COMPARISON) for p in pairs - {"challenger-champion"}}
+    # None where training on all rows took no longer, which a clock may say of a run so small.
+    cost = dict(summary["cost"])
+    even = cost.pop("break_even_epochs")
+    assert even is None or even > 0
+    parts["cost"] = (cost, PARTS["cost"])
     for part, (found, types) in parts.items():
         assert {key: type(value) for key, value in found.items()} == types, part
 
