@@ -28,7 +28,9 @@ def mixture(n: int, d: int = 384, copies: float = 0.2, seed: int = 0) -> tuple[n
     rng = np.random.default_rng(seed)
     kinds = max(1, n // 100)
     departments = unit(rng.standard_normal((40, d), dtype=np.float32))
-    middle = unit(departments[rng.integers(40, size=kinds)] + unit(rng.standard_normal((kinds, d), np.float32)))
+    middle = unit(
+        departments[rng.integers(40, size=kinds)] + unit(rng.standard_normal((kinds, d), np.float32))
+    )
     share = 1 / np.arange(1, kinds + 1) ** 0.7
     first = n - int(copies * n)
     original = np.arange(n)

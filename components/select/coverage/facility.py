@@ -8,8 +8,9 @@ from assay.components.select.cells import ALL_PAIRS, near_blocks
 from assay.components.select.coverage.pool import Pool
 from scipy.sparse import csc_array, csr_array
 
-MISSED = 0.01
-"""A step looks at so many rows that it misses the best e of n / count rows with this probability."""
+MISSED = 1e-8
+"""Chance that a step looks at none of the rows that the best choice holds. At 0.01 the sum stayed
+2 % below the greedy one's; at 1e-8, which makes a step 4 times as dear, 1 %."""
 LEAST_NEIGHBOURS, SPAN = 32, 4
 """Rows that may serve a row: its nearest, at least 32, and 4 times as many as a chosen row stands for."""
 CROWD = 200
