@@ -33,10 +33,10 @@ class Timed(RankerTrainer):
 
     spent = 0.0
 
-    def note(self, batch, logits):
+    def note(self, log, batch, logits):
         """As the trainer does."""
         started = time.perf_counter()
-        super().note(batch, logits)
+        super().note(log, batch, logits)
         self.spent += time.perf_counter() - started
 
 

@@ -99,17 +99,15 @@ class RankerTrainer(Trainer):
         """Mean of per-sample losses, weighted by the samples' weights."""
         batch: Batch = inputs["batch"].to(self.args.device)
         logits = self.ranker.logits(batch)
-        if model.training:
-            self.note(batch, logits)
+        if self.dynamics is not None and model.training:
+            self.note(self.dynamics, batch, logits)
         losses = self.ranker.losses(batch, logits)
         loss = (losses * batch.weights).sum() / batch.weights.sum()
         return (loss, losses) if return_outputs else loss
 
-    def note(self, batch: Batch, logits: Tensor) -> None:
+    def note(self, log: DynamicsLog, batch: Batch, logits: Tensor) -> None:
         """Write down what a batch of training was scored."""
-        if self.dynamics is not None:
-            seen = batch.index.cpu().numpy(), logits.detach().cpu().numpy()
-            self.dynamics.seen(self.state.epoch, *seen)
+        log.seen(self.state.epoch, batch.index.cpu().numpy(), logits.detach().cpu().numpy())
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
         """Mean loss and AUC on the validation rows.
