@@ -30,13 +30,13 @@ from assay.components.score.measure import measure
 from assay.components.score.score import score
 from assay.components.select.rules import Rules
 from assay.components.select.select import select, warm_up_shares
-from assay.pipelines.choices import PLANS
+from assay.pipelines.choices import LEARNING_RATES, PLANS
 from record import ROOT
 
 ROWS, TEST_ROWS = 2_460, 2_500
 """Of train, validation and target together, about 2,000 of them to train on; and of test. Whole lists."""
 WORK = ROOT / "runs" / "bench-selection"
-TRAINING: dict[str, Any] = {"ranker": "cross", "epochs": 2, "learning_rate": 5e-4}
+TRAINING: dict[str, Any] = {"ranker": "cross", "epochs": 2, "learning_rate": LEARNING_RATES["cross"]}
 """LoRA cross-encoder, at the rate that `assay run` takes for one."""
 COLUMNS = {
     "msrd": "query=query,item=product_title,label=grade,item_id=product_id",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from assay.components.core.errors import BadInput
-from assay.components.core.metrics import GAINS, Lists
+from assay.components.core.metrics import Lists, auc_of
 from assay.components.core.samples import hash_unit
 from scipy.stats import poisson
 
@@ -59,57 +59,11 @@ class Exam:
         which = np.arange(len(self.counts)) % len(scores)
         if self.metric == "auc":
             place = np.unique(self.lists.groups, return_inverse=True)[1]
-            weights = np.vstack([np.ones(len(place)), self.counts[:, place]])
+            weights = np.column_stack([np.ones(len(place)), self.counts[:, place].T])
             drawn = np.stack([auc_of(one, self.lists.relevant, weights) for one in scores])
             return np.r_[drawn[:, 0].mean(), drawn[which, 1 + np.arange(len(which))]]
-        each = ndcg_of(self.lists, scores)
+        each = np.stack([self.lists.ndcg(one) for one in scores])
         return np.r_[each.mean(), (self.counts * each[which]).sum(axis=1) / self.counts.sum(axis=1)]
-
-
-def ndcg_of(lists: Lists, scores: np.ndarray, k: int = 10) -> np.ndarray:
-    """`Lists.ndcg` of several rankers at once.
-
-    Args:
-        lists: v rows.
-        scores: (m, v).
-        k: Cut-off.
-
-    Returns:
-        (m, lists) float64.
-    """
-    ranked = lists.ranked()
-    place = np.full((len(ranked), max(map(len, ranked))), -1)
-    for row, rows in zip(place, ranked, strict=True):
-        row[: len(rows)] = rows
-    there = place >= 0
-    gains = np.where(there, GAINS[lists.gain](lists.grades)[place], 0.0)
-    discount = 1 / np.log2(np.arange(2, min(k, place.shape[1]) + 2))
-    most = np.sort(gains, axis=1)[:, ::-1][:, :k] @ discount
-    # Rows of a list come by sample id, so that a stable sort breaks ties as `Lists` does.
-    order = np.argsort(np.where(there, -scores[:, place], np.inf), axis=2, kind="stable")[:, :, :k]
-    found = np.take_along_axis(np.broadcast_to(gains, (len(scores), *gains.shape)), order, axis=2) @ discount
-    return np.divide(found, most, out=np.zeros_like(found), where=most > 0)
-
-
-def auc_of(scores: np.ndarray, relevant: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """`Lists.auc` under several weights of the rows at once; 0.5 where all weight is on one class.
-
-    Args:
-        scores: (v,).
-        relevant: (v,) bool.
-        weights: (m, v) >= 0.
-
-    Returns:
-        (m,) float64: the weight of pairs in the right order, ties as half.
-    """
-    order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
-    high, low = (
-        np.add.reduceat((weights * kind)[:, order], starts, axis=1) for kind in (relevant, ~relevant)
-    )
-    below = np.cumsum(low, axis=1) - low / 2
-    pairs = high.sum(axis=1) * low.sum(axis=1)
-    return np.divide((high * below).sum(axis=1), pairs, out=np.full(len(weights), 0.5), where=pairs > 0)
 
 
 @dataclass(frozen=True)

@@ -174,26 +174,6 @@ def representative_of(
     return onto
 
 
-def representatives(
-    components: np.ndarray,
-    importance: np.ndarray,
-    sample_ids: Sequence[str],
-    labels: np.ndarray | None = None,
-    vectors: np.ndarray | None = None,
-    texts: Sequence[tuple[str, str]] | None = None,
-    threshold: float = THRESHOLD,
-) -> np.ndarray:
-    """Which rows are kept: those that `representative_of` collapses onto no other.
-
-    Arguments and errors are those of `representative_of`.
-
-    Returns:
-        (n,) bool.
-    """
-    onto = representative_of(components, importance, sample_ids, labels, vectors, texts, threshold)
-    return onto == np.arange(len(onto))
-
-
 def conflicts(components: np.ndarray, labels: np.ndarray, sample_ids: Sequence[str]) -> pd.DataFrame:
     """Components whose labels differ: evidence that some of them are wrong.
 

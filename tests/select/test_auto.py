@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import publishing
-from assay.components.core.metrics import Lists
+from assay.components.core.metrics import Lists, auc_of
 from assay.components.core.samples import read_samples, sample_ids, write_samples
 from assay.components.select import auto
 from assay.components.select.auto import auto_budget, smallest_within
-from assay.components.select.cheap_rankers import auc_of, ndcg_of
+from assay.components.select.cheap_rankers import Exam
 
 TRAIN, LISTS, LIST, DIMENSIONS = 1200, 30, 10, 40
 
@@ -178,9 +178,14 @@ def test_metrics_are_those_of_a_report():
         scores = rng.normal(size=(3, 200)).round(1)
         expected = np.stack([lists.ndcg(one) for one in scores])
         assert len(lists.ranked()) < 25
-        assert ndcg_of(lists, scores) == pytest.approx(expected)
-        weights = np.vstack([np.ones(200), rng.integers(0, 3, 200), lists.relevant])
-        expected = [lists.auc(scores[0]), lists.auc(scores[0], weights[1].astype(np.float64)), 0.5]
+        counts = rng.integers(1, 3, (3, expected.shape[1]))
+        marks = Exam(np.empty((200, 0)), lists, "ndcg@10", counts).marks(scores)
+        assert marks[0] == pytest.approx(expected.mean())
+        assert marks[1:] == pytest.approx(
+            [np.average(e, weights=c) for e, c in zip(expected, counts, strict=True)]
+        )
+        weights = np.column_stack([np.ones(200), rng.integers(0, 3, 200), lists.relevant])
+        expected = [lists.auc(scores[0]), lists.auc(scores[0], weights[:, 1].astype(np.float64)), 0.5]
         assert auc_of(scores[0], lists.relevant, weights) == pytest.approx(expected)
         assert auc_of(np.zeros(200), lists.relevant, weights).tolist() == [0.5, 0.5, 0.5]
 
