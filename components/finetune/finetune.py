@@ -251,6 +251,8 @@ def _train(
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
+    # It trains in bfloat16 where the device has it; what scores from here on is in single precision again.
+    ranker.network = trainer.accelerator.unwrap_model(ranker.network, keep_fp32_wrapper=False)
     return ranker, trainer
 
 
@@ -297,7 +299,7 @@ def _publish_merged(ranker: Ranker, validation: pd.DataFrame, folder: Path) -> f
     reloaded = open_ranker(folder).score(probe)
     difference = float(np.abs(reloaded - merged).max())
     # One unit in the last place is what the memory alignment of two loads can change.
-    if difference > 1e-5 or not np.allclose(merged, adapted, atol=1e-3):
+    if difference > 1e-5 or not np.allclose(merged, adapted, atol=1e-4):
         raise RuntimeError(
             f"the reloaded ranker scores otherwise than the trained one (by {difference:.1e}; merging "
             f"changed {np.abs(merged - adapted).max():.1e}): a layer was trained but not saved"
