@@ -27,10 +27,11 @@ from assay.components.finetune.finetune import FinetuneConfig, finetune, finetun
 from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.prepare import IngestConfig, ingest
 from assay.components.score.measure import measure
+from assay.components.score.plans import PLANS
 from assay.components.score.score import score
 from assay.components.select.rules import Rules
 from assay.components.select.select import select, warm_up_shares
-from assay.pipelines.choices import LEARNING_RATES, PLANS
+from assay.pipelines.choices import LEARNING_RATES
 from record import ROOT
 
 ROWS, TEST_ROWS = 2_460, 2_500

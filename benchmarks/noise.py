@@ -20,9 +20,10 @@ from assay.components.core.manifest import read_manifest
 from assay.components.embed.embed import embed
 from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.prepare import IngestConfig, ingest
-from assay.components.score.inputs import Inputs, read_inputs
+from assay.components.score.inputs import Inputs
 from assay.components.score.label_noise import label_quality, opinion
 from assay.components.score.neighbours import target_agreement
+from assay.components.score.reading import read_inputs
 from cleanlab.rank import get_label_quality_scores
 from record import record
 from rich.console import Console

@@ -25,8 +25,9 @@ from assay.components.embed.traits import FAMILIES
 from assay.components.finetune.finetune import FinetuneConfig, finetune
 from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.prepare import IngestConfig, ingest
-from assay.components.score.inputs import Inputs, read_inputs
+from assay.components.score.inputs import Inputs
 from assay.components.score.methods import METHODS
+from assay.components.score.reading import read_inputs
 from assay.components.score.score import told
 from assay.components.score.surrogate import LEAST, surrogate
 from assay.components.select.select import warm_up_shares

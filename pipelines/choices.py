@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-BY_VECTORS = ("label_quality", "target_agreement", "knn_shapley")
-"""Scores of plan `vectors`: no ranker is trained to score, and no row is passed through one."""
-DEFAULT_METHODS = (*BY_VECTORS, "influence", "el2n", "margin", "loss")
-"""Scores that are computed unless others are named."""
+from assay.components.score.plans import BY_VECTORS
+
 ON_REQUEST = (
     "learnability",
     "influence_ekfac",
@@ -19,14 +17,6 @@ ON_REQUEST = (
     "random",
 )
 """The others: dearer, or of use for a question of their own."""
-PLANS = {
-    "vectors": BY_VECTORS,
-    "default": DEFAULT_METHODS,
-    # What tells something of its own for three forward passes or fewer. Left out: metagradient (four training
-    # runs), effort, and grad_dot, grad_cos and influence_ekfac, which ask once more what influence asks.
-    "full": (*DEFAULT_METHODS, "learnability", "segment_influence", "density", "duplicate_distance"),
-}
-"""{plan: methods}. Of `full`, what has no default weight counts by weights learned on the target."""
 RANKERLESS = (*BY_VECTORS, "density", "duplicate_distance", "random")
 """Methods that need no ranker; where no others are computed, no warm-up is trained."""
 TUNED = ("learnability",)
@@ -48,3 +38,5 @@ POINTS = ("full", "target_only")
 """Arms whose rows are the same whatever the budget: a point of the curve."""
 LEARNING_RATES = {"bi": 2e-3, "cross": 5e-4}
 """A bi-encoder starts from what its encoder knows; a cross-encoder's new head is lost at larger steps."""
+LEAST = {"bi": 0, "cross": 1_000}
+"""Rows that the budget `auto` gives at least: a new head wants more than its curve can see."""

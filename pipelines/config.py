@@ -14,13 +14,13 @@ from assay.components.core.arms import Arm
 from assay.components.core.checkpoints import ENCODER, is_ranker
 from assay.components.core.errors import BadInput
 from assay.components.ingest.columns import checked_columns, parse_columns
+from assay.components.score.plans import DEFAULT_METHODS, PLANS
 from assay.pipelines.choices import (
     BASELINES,
     BY_SCORE,
-    DEFAULT_METHODS,
     LEARNING_RATES,
+    LEAST,
     ON_REQUEST,
-    PLANS,
     POINTS,
     RANKERLESS,
     TRAITS,
@@ -261,6 +261,7 @@ class RunConfig(BaseModel):
             "traits": self.computed_traits,
             "weights": {k: float(v) for k, v in self.given_weights.items()},
             "learn_weights": self.learn_weights,
+            "rules": out["rules"] | {"least": self.rules.least or LEAST[self.ranker]},
         }
 
     def pipeline_arguments(self) -> dict[str, Any]:

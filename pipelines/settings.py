@@ -46,6 +46,9 @@ class Rules(BaseModel):
     seconds_per_row: float = Field(
         0.0, description="seconds that training takes a row, all epochs together; for a budget in gpu-min"
     )
+    least: int = Field(
+        0, description="rows below which the budget auto tries none; by the ranker if not given"
+    )
 
     @model_validator(mode="after")
     def _can_be_held(self) -> Rules:

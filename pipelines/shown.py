@@ -70,6 +70,8 @@ def show_run(folder: Path) -> None:
         f"wall {summary['wall_seconds']:.0f} s"
     )
     console.print(f"CPU seconds of the proof: {cost['proof_seconds']:.0f}")
+    for line in of_plans(summary["plans"]):
+        console.print(line)
     model = summary["model"]
     console.print(f"{model['name']} version {model['version']} is {model['alias']}")
     console.print(f"report: {summary['files']['report']}", soft_wrap=True)
@@ -93,6 +95,21 @@ def of_baselines(baselines: dict[str, dict[str, Any]]) -> list[str]:
         ]
         if found:
             lines.append(start + ", ".join(found))
+    return lines
+
+
+def of_plans(plans: dict[str, dict[str, Any]]) -> list[str]:
+    """What smaller plans would have cost and chosen, a line each; the first is the run's own."""
+    (_, own), *others = plans.items()
+    lines = []
+    for name, plan in others:
+        wrong = (
+            "" if own["wrong"] is None else f", wrong labels {plan['wrong']:.1%} against {own['wrong']:.1%}"
+        )
+        lines.append(
+            f"plan {name} would have taken {plan['seconds']:.0f} CPU seconds of selection "
+            f"and chosen {plan['shared']:.0%} of these rows{wrong}"
+        )
     return lines
 
 

@@ -19,6 +19,7 @@ from assay.components.evaluate.card import card
 from assay.components.evaluate.comparisons import Judged, baselines_of, best_arm, trainings
 from assay.components.evaluate.costs import costs
 from assay.components.evaluate.gates import GateConfig, gate, slices, verdict
+from assay.components.evaluate.plans import side_by_side
 from assay.components.evaluate.report import write_report
 
 
@@ -189,6 +190,8 @@ def evaluate(
     scored = read_manifest(inputs.scores)
     selection, selected = read_manifest(inputs.selection), _selected(inputs)
     train = read_samples(inputs.samples, ["train"])
+    truth = pd.read_parquet(Path(inputs.truth) / "truth.parquet")
+    cost = costs(inputs.vectors, inputs.scores, inputs.selection, inputs.models)
     evidence = {
         "metric": metric,
         "gain": gain,
@@ -199,14 +202,23 @@ def evaluate(
         "results": results,
         "comparisons": comparisons,
         "verdict": verdict(comparisons["challenger-control"]),
-        "noise": noise_found(pd.read_parquet(Path(inputs.truth) / "truth.parquet"), scores, facts["noise"]),
+        "noise": noise_found(truth, scores, facts["noise"]),
         "noise_estimate": scored["methods"].get("label_quality", {}).get("noise"),
         "noise_by_grade": scored["methods"].get("label_quality", {}).get("grades"),
         "looks_wrong": scored["looks_wrong"],
         "weights": scored["weights"],
         "weights_learned": scored["weights_learned"],
         "diagnosis": diagnosed(inputs),
-        "cost": costs(inputs.vectors, inputs.scores, inputs.selection, inputs.models),
+        "cost": cost,
+        "plans": side_by_side(
+            scores,
+            pd.read_parquet(Path(inputs.scores) / "plans.parquet"),
+            train[["sample_id", "task", "label"]],
+            selected.loc[selected["arm"] == "challenger", "sample_id"].to_numpy(),
+            truth.set_index("sample_id")["flipped"] if truth["flipped"].any() else None,
+            scored,
+            cost["parts"],
+        ),
         "gate": passed,
         "slices": by_slice,
         "champion_version": champion.version,

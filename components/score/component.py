@@ -34,8 +34,8 @@ def measure(
         store: Folder of scores that were measured before, and gets the new ones; "" is none.
         seed: Of random draws.
     """
-    from assay.components.score.inputs import folders_of
     from assay.components.score.measure import measure as run
+    from assay.components.score.reading import folders_of
 
     folders = (samples.path, vectors.path, folders_of(warm_ups.path), measured.path)
     found = run(*folders, methods, shard, float(share), splits, store, int(seed))
@@ -67,7 +67,7 @@ def score(
         learn_weights: Learn them on the target instead.
         seed: Of random draws.
     """
-    from assay.components.score.inputs import folders_of
+    from assay.components.score.reading import folders_of
     from assay.components.score.score import score as run
 
     folders = (

@@ -12,8 +12,9 @@ import pandas as pd
 from assay.components.core.manifest import cpu_seconds, publishing, read_manifest
 from assay.components.core.progress import say
 from assay.components.core.samples import SPLITS
-from assay.components.score.inputs import Inputs, WarmUp, drawn_from, read_inputs
+from assay.components.score.inputs import Inputs, WarmUp, drawn_from
 from assay.components.score.methods import METHODS, check_methods, compute
+from assay.components.score.reading import read_inputs
 from assay.components.score.store import ScoreStore
 
 MEASURED = "measured.parquet"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from assay.components.score import dynamics, influence, label_noise, neighbours
+from assay.components.score import dynamics, label_noise, neighbours
 from assay.components.score.inputs import Inputs
 
 NEEDS: dict[str, tuple[Callable[[Inputs], object], str]] = {
@@ -55,6 +55,17 @@ class Method:
         return self.by_ranker and not self.jointly
 
 
+def _gradients(name: str) -> Callable[[Inputs], np.ndarray]:
+    """A function of `influence`, whose imports take seconds that plans without it need not spend."""
+
+    def compute(inputs: Inputs) -> np.ndarray:
+        from assay.components.score import influence
+
+        return getattr(influence, name)(inputs)
+
+    return compute
+
+
 METHODS: dict[str, Method] = {
     "label_quality": Method(
         label_noise.label_quality, "0 F", True, False, "rows like it carry another label", ("vectors",)
@@ -76,7 +87,7 @@ METHODS: dict[str, Method] = {
         ("vectors", "target"),
     ),
     "influence": Method(
-        influence.influence, "1 F", True, True, "training on it raises the target's loss", ("target",), 2
+        _gradients("influence"), "1 F", True, True, "training on it raises the target's loss", ("target",), 2
     ),
     "el2n": Method(dynamics.el2n, "1 F", False, True, "the warm-up ranker is far from its label"),
     "margin": Method(dynamics.margin, "1 F", True, True, "the warm-up ranker leans to the other label"),
@@ -90,7 +101,7 @@ METHODS: dict[str, Method] = {
         ("tuned",),
     ),
     "influence_ekfac": Method(
-        influence.influence_ekfac,
+        _gradients("influence_ekfac"),
         "1 F",
         True,
         True,
@@ -99,7 +110,7 @@ METHODS: dict[str, Method] = {
         2,
     ),
     "segment_influence": Method(
-        influence.segment_influence,
+        _gradients("segment_influence"),
         "3 F",
         True,
         True,
@@ -107,13 +118,13 @@ METHODS: dict[str, Method] = {
         ("target",),
     ),
     "grad_dot": Method(
-        influence.grad_dot, "1 F", True, True, "a step on it raises the target's loss", ("target",), 2
+        _gradients("grad_dot"), "1 F", True, True, "a step on it raises the target's loss", ("target",), 2
     ),
     "grad_cos": Method(
-        influence.grad_cos, "3 F", True, True, "a step on it goes against the target", ("target",)
+        _gradients("grad_cos"), "3 F", True, True, "a step on it goes against the target", ("target",)
     ),
     "metagradient": Method(
-        influence.metagradient,
+        _gradients("metagradient"),
         "4 training runs",
         True,
         True,
@@ -125,7 +136,7 @@ METHODS: dict[str, Method] = {
     "duplicate_distance": Method(
         neighbours.duplicate_distance, "0 F", True, False, "another row says nearly the same", ("vectors",)
     ),
-    "effort": Method(influence.effort, "3 F", True, True, "it asks little of the training"),
+    "effort": Method(_gradients("effort"), "3 F", True, True, "it asks little of the training"),
     "random": Method(lambda inputs: inputs.random(), "0 F", True, False, "chance"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,13 @@ from assay.components.core.manifest import cpu_seconds, publishing, read_manifes
 from assay.components.core.progress import say
 from assay.components.score.combine import WEIGHTS, combine, decide
 from assay.components.score.explain import explain
-from assay.components.score.inputs import Inputs, read_inputs
+from assay.components.score.inputs import Inputs
 from assay.components.score.label_noise import second_opinion
 from assay.components.score.measure import MEASURED, joined
 from assay.components.score.methods import METHODS, check_methods, compute
 from assay.components.score.noise_rates import noise_by
+from assay.components.score.plans import PLANS, smaller
+from assay.components.score.reading import read_inputs
 from assay.components.score.surrogate import surrogate
 from assay.components.score.weighing import learn_weights
 
@@ -115,6 +117,43 @@ def judged(
     return table.assign(scored_by=measured["scored_by"].to_numpy()), seconds
 
 
+def by_plan(inputs: Inputs, table: pd.DataFrame, plans: Sequence[str]) -> pd.DataFrame:
+    """The importance that smaller plans would have given: sample_id and a column a plan.
+
+    Args:
+        inputs: All of it.
+        table: What `judged` gave, with a column for each method of the plans.
+        plans: Names of `PLANS`.
+    """
+    strata = inputs.samples[["task", "label"]].assign(scorer=table["scored_by"])
+    found = {plan: combine(table[list(PLANS[plan])], WEIGHTS, strata)["importance"] for plan in plans}
+    return table[["sample_id"]].assign(**found)
+
+
+def spared(
+    plan: Sequence[str],
+    here: Mapping[str, float],
+    there: Mapping[str, float],
+    ranking: Mapping[str, float],
+    learning: float,
+) -> dict[str, float]:
+    """CPU seconds of each step that a smaller plan does without.
+
+    Args:
+        plan: Its methods.
+        here: Seconds of each method in `score`.
+        there: In `measure`.
+        ranking: Of the steps `warm_up` and `measure`, which a plan that asks no ranker does without.
+        learning: Of learning weights.
+    """
+    less: dict[str, float] = {
+        "warm_up": 0.0,
+        "measure": sum(took for name, took in there.items() if name not in plan),
+        "score": sum(took for name, took in here.items() if name not in plan) + learning,
+    }
+    return less | (dict(ranking) if not any(METHODS[name].by_ranker for name in plan) else {})
+
+
 def score(
     samples_folder: str,
     vectors_folder: str,
@@ -138,7 +177,7 @@ def score(
             needs all rows at once.
         measured_folders: What `measure` wrote of each shard, in any order.
         scores_folder: Gets `scores.parquet`, as `judged` says, and where other splits were measured
-            `diagnosis.parquet`, the same with a column split.
+            `diagnosis.parquet`, the same with a column split; and `plans.parquet`, as `by_plan` says.
         methods: Names of `METHODS`.
         weights: Of importance; `WEIGHTS` if None.
         seed: Of random draws.
@@ -162,27 +201,39 @@ def score(
         )
 
     inputs = inputs_of(["train"])
+    started = cpu_seconds()
     learned = learn_weights(inputs, list(methods)) if learn else None
+    learning = cpu_seconds() - started
     weights = learned.weights if learned else weights or WEIGHTS
     table, seconds = judged(inputs, measured, methods, weights)
     wrong = (table["decision"] != "keep").to_numpy()
     counts = {str(k): int(v) for k, v in table["decision"].value_counts().items()}
+    here, there = dict(seconds), dict.fromkeys(methods, 0.0)
     for manifest in manifests:
         for name, took in manifest["method_seconds"].items():
+            there[name] = round(there.get(name, 0.0) + took, 3)
             seconds[name] = round(seconds.get(name, 0.0) + took, 3)
+    ranking = {
+        "warm_up": manifests[0]["warm_up_seconds"],
+        "measure": round(sum(manifest["seconds"] for manifest in manifests), 3),
+    }
     about = {
         "rows": len(table),
         "decisions": counts,
         "weights": weights,
         "weights_learned": learned.facts if learned else None,
         "method_seconds": seconds,
+        "plans": {
+            plan: {"methods": PLANS[plan], "spares": spared(PLANS[plan], here, there, ranking, learning)}
+            for plan in smaller(methods)
+        },
         "looks_wrong": {by: noise_by(inputs.samples[by], wrong) for by in ("segment", "source")},
-        "warm_up_seconds": manifests[0]["warm_up_seconds"],
-        "measure_seconds": round(sum(manifest["seconds"] for manifest in manifests), 3),
+        **{f"{part}_seconds": took for part, took in ranking.items()},
     }
     with publishing(scores_folder, seed=seed, samples_sha256=facts["sha256"], **about) as (folder, manifest):
         manifest["methods"] = joined([*(one["methods"] for one in manifests), inputs.facts])
         table.to_parquet(folder / "scores.parquet", index=False)
+        by_plan(inputs, table, smaller(methods)).to_parquet(folder / "plans.parquet", index=False)
         if others:
             say("score", f"diagnosis of {', '.join(others)}")
             every = inputs_of(["train", *others])

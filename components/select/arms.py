@@ -184,6 +184,7 @@ class Arms:
             lambda count: self.pool.trains_on(self.pool.choose(count, self.seed)),
             int(self.pool.free.sum()),
             self.seed,
+            least=self.rules.least,
         )
         self.facts["auto"] = found.facts
         return found.rows

@@ -30,6 +30,7 @@ class Rules:
         coverage: How rows are chosen within a stratum, a name of `COVERAGE`; `top` is by importance alone.
         explore: Share of the rows that are drawn at random.
         seconds_per_row: Seconds that training takes a row, all epochs together; for a budget in minutes.
+        least: Rows below which the budget `auto` tries none: for rankers that start with a new head.
 
     Raises:
         BadInput: A setting is none, or two do not go together.
@@ -46,6 +47,7 @@ class Rules:
     coverage: str = "top"
     explore: float = 0.0
     seconds_per_row: float = 0.0
+    least: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constraints", tuple(self.constraints))
@@ -66,6 +68,8 @@ class Rules:
             )
         if not self.seconds_per_row >= 0:
             raise BadInput(f"rules: seconds_per_row {self.seconds_per_row}: write seconds, 0 or more")
+        if self.least < 0:
+            raise BadInput(f"rules: least {self.least}: write a number of rows, 0 or more")
         for line in self.constraints:
             parse_constraint(line)
         if self.attributes and not self.constraints:

@@ -101,7 +101,7 @@ def test_attributes_table_may_name_texts_alone(made):
 
 
 def test_score_reads_the_traits_of_its_rows(made):
-    from assay.components.score.inputs import read_inputs
+    from assay.components.score.reading import read_inputs
 
     folder, run = made
     table, about = run("read", traits=["behaviour"])

@@ -64,6 +64,19 @@ def test_every_arm_but_full_trains_on_as_many_rows(tiny_run):
     assert results["challenger"]["train_steps"] == results["control"]["train_steps"] > 0
 
 
+def test_the_plan_on_vectors_stands_beside_the_run(tiny_run):
+    own, vectors = tiny_run.summary["plans"].values()
+    cost = tiny_run.summary["cost"]
+    assert own["seconds"] == pytest.approx(cost["selection_seconds"], abs=0.3)
+    parts = cost["parts"]
+    assert parts["embed"] < vectors["seconds"] <= parts["embed"] + parts["score"] + parts["select"] + 0.3
+    truth = pd.read_parquet(tiny_run.out / "truth" / "truth.parquet").set_index("sample_id")["flipped"]
+    selection = pd.read_parquet(tiny_run.summary["files"]["selection"])
+    ids = selection.loc[selection["arm"] == "challenger", "sample_id"]
+    assert own["wrong"] == pytest.approx(truth.loc[ids].mean())
+    assert 0 < vectors["shared"] < 1
+
+
 def test_the_cost_line_adds_up(tiny_run):
     cost, seconds = tiny_run.summary["cost"], tiny_run.summary["seconds"]
     assert cost["ratio"] == pytest.approx(

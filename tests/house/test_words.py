@@ -10,12 +10,12 @@ import pytest
 from assay.components.evaluate.gates import GateConfig
 from assay.components.score.combine import WEIGHTS
 from assay.components.score.methods import METHODS
+from assay.components.score.plans import DEFAULT_METHODS, PLANS
 from assay.components.select.baselines import BASELINES as CHOSEN
 from assay.components.select.coverage.methods import COVERAGE
 from assay.components.select.rules import Rules as RulesOfSelect
-from assay.pipelines import choices
 from assay.pipelines.budget_curve import budget_curve
-from assay.pipelines.choices import BASELINES, BY_SCORE, DEFAULT_METHODS, ON_REQUEST, RANKERLESS, WEIGHTED
+from assay.pipelines.choices import BASELINES, BY_SCORE, ON_REQUEST, RANKERLESS, WEIGHTED
 from assay.pipelines.config import RunConfig
 from assay.pipelines.importance import importance
 from assay.pipelines.settings import Curve, Gates, Rules
@@ -127,7 +127,7 @@ def test_arms_and_what_they_need_are_those_of_the_steps():
     assert tuple(CHOSEN) == BASELINES
     assert tuple(name for name, baseline in CHOSEN.items() if "scores" in baseline.needs) == BY_SCORE
     assert {name for name, method in METHODS.items() if not method.by_ranker} == set(RANKERLESS)
-    assert all(set(methods) <= set(METHODS) for methods in choices.PLANS.values())
+    assert all(set(methods) <= set(METHODS) for methods in PLANS.values())
 
 
 def test_the_weighted_methods_are_those_of_the_step():

@@ -25,6 +25,13 @@ def test_a_setting_of_a_key_leaves_the_other_keys_alone():
     assert (config.weights, config.columns) == ({"el2n": 2.0, "margin": 1.0}, {"item": ["title"]})
 
 
+def test_a_cross_encoder_gets_a_thousand_rows_at_least_of_the_budget_auto():
+    def least(*settings):
+        return load_config(None, {}, settings).pipeline_arguments()["rules"]["least"]
+
+    assert (least(), least("ranker=cross"), least("ranker=cross", "rules.least=50")) == (0, 1000, 50)
+
+
 def test_weights_are_given_or_learned():
     given = load_config(None, {}, ["weights.el2n=2"]).pipeline_arguments()
     assert (given["weights"], given["learn_weights"]) == ({"el2n": 2.0}, False)

@@ -11,8 +11,8 @@ from assay.components.finetune.finetune import FinetuneConfig, finetune
 from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.prepare import IngestConfig, ingest
 from assay.components.score import dynamics
-from assay.components.score.inputs import TUNED, read_inputs
 from assay.components.score.methods import compute
+from assay.components.score.reading import TUNED, read_inputs
 from assay.components.select.select import warm_up_shares
 from assay.examples.store import StoreConfig, simulate, write
 from sklearn.metrics import roc_auc_score

@@ -1,5 +1,7 @@
 """One contract for every method, whatever its family."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -177,3 +179,11 @@ def test_rows_that_both_rankers_saw_are_refused(inputs):
     both = again(inputs, warm_ups=[inputs.warm_ups[0], inputs.warm_ups[0]])
     with pytest.raises(ValueError, match="60 rows were seen by every"):
         _ = both.scorer
+
+
+def test_scores_on_the_vectors_load_no_torch():
+    """Its import takes seconds, in each of the steps of a plan that asks no ranker."""
+    steps = "assay.components.score.measure, assay.components.score.score"
+    code = f"import sys, {steps}; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"

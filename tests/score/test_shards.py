@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from assay.components.core.manifest import read_manifest
 from assay.components.core.samples import shard_files
-from assay.components.score.inputs import read_inputs
 from assay.components.score.measure import measure, measured
 from assay.components.score.methods import METHODS
+from assay.components.score.plans import PLANS
+from assay.components.score.reading import read_inputs
 from assay.components.score.score import score
 
 ALL = [name for name, method in METHODS.items() if not method.jointly]
@@ -38,9 +39,25 @@ def test_shards_and_row_order_change_no_byte(table, whole, shards):
     folder = scored(table, f"cut-{shards}", shuffled, shards)
     assert len(list(folder.parent.glob(f"cut-{shards}-samples-part-*"))) == {2: 2, 6: 6}[shards]
     assert (folder / "scores.parquet").read_bytes() == (whole / "scores.parquet").read_bytes()
+    assert (folder / "plans.parquet").read_bytes() == (whole / "plans.parquet").read_bytes()
     ours, theirs = (read_manifest(f) for f in (folder, whole))
     assert ours["methods"] == theirs["methods"]
     assert ours["decisions"] == theirs["decisions"]
+
+
+def test_a_smaller_plan_gives_the_importance_that_it_gives_alone(table, whole):
+    plans = pd.read_parquet(whole / "plans.parquet")
+    assert list(plans) == ["sample_id", "full", "default", "vectors"]
+    alone = scored(table, "alone", methods=PLANS["default"])
+    importance = pd.read_parquet(alone / "scores.parquet")["importance"]
+    assert plans["default"].tolist() == importance.tolist()
+    about = read_manifest(whole)["plans"]
+    assert (about["vectors"]["spares"]["warm_up"], about["default"]["spares"]["warm_up"]) == (
+        read_manifest(whole)["warm_up_seconds"], 0.0,
+    )  # fmt: skip
+    assert list(pd.read_parquet(scored(table, "vectors", methods=PLANS["vectors"]) / "plans.parquet")) == [
+        "sample_id"
+    ]
 
 
 def test_every_ranker_scored_some_rows_in_some_finite_difference(whole):

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from assay.components.score.gradients import differences
-from assay.components.score.inputs import read_inputs
 from assay.components.score.measure import LOGIT, measure, measured
 from assay.components.score.methods import METHODS
+from assay.components.score.reading import read_inputs
 from assay.components.score.store import ScoreStore
 
 NAMES = ["influence", "influence_ekfac", "segment_influence", "grad_cos", "effort", "margin"]

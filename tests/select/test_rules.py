@@ -15,6 +15,7 @@ from assay.components.select.rules import Rules
         ({"explore": -0.1}, "rules: explore -0.1"),
         ({"floor": 1.5}, "rules: floor 1.5: write a share"),
         ({"floor": -1}, "rules: floor -1"),
+        ({"least": -1}, "rules: least -1"),
         ({"seconds_per_row": float("nan")}, "rules: seconds_per_row nan"),
         ({"constraints": ["no"]}, "constraint 'no': write ATTRIBUTE"),
         ({"attributes": "x.csv"}, "attributes are there for constraints"),

@@ -446,6 +446,10 @@ def test_the_budget_auto_is_the_same_for_every_arm_and_its_curve_is_kept(tmp_pat
     }  # fmt: skip
     assert len(found.query("arm == 'challenger'")) == facts["chosen"]
     assert {"low", "high", "control", "chosen_in"} <= set(facts["curve"][0])
+    least = facts["chosen"] + 50
+    run((tmp_path, None), "auto", ["challenger"], least=least)
+    facts = read_manifest(tmp_path / "out")["facts"]["auto"]
+    assert facts["least"] == least <= min(point["rows"] for point in facts["curve"])
 
 
 def test_the_page_of_reasons_lists_every_reason():
