@@ -1,4 +1,4 @@
-"""What `noisy` and `clean` share: a set prepared once a seed, and cells (set, noise, method, budget, seed).
+"""What `noisy`, `clean` and `cost` share: a set prepared once a seed, and cells (set, method, budget, seed).
 
 A cell is one ranker trained on what one method chose, and judged on test lists. It is one line of a jsonl
 file under `results/`, and is skipped when it is there; what it takes beforehand lies under
@@ -37,8 +37,6 @@ from record import ROOT
 ROWS, TEST_ROWS = 2_460, 2_500
 """Of train, validation and target together, about 2,000 of them to train on; and of test. Whole lists."""
 WORK = ROOT / "runs" / "bench-selection"
-TRAINING: dict[str, Any] = {"ranker": "cross", "epochs": 2, "learning_rate": LEARNING_RATES["cross"]}
-"""LoRA cross-encoder, at the rate that `assay run` takes for one."""
 COLUMNS = {
     "msrd": "query=query,item=product_title,label=grade,item_id=product_id",
     "store": "query=query,item=title,label=grade,item_id=item_id",
@@ -70,22 +68,31 @@ class Arena:
         name: `msrd` or `store`.
         noise: Share of flipped training labels.
         seed: Of noise, shares, random draws and training.
+        rows: Of train, validation and target together at most; 0 is all.
+        epochs: Of every training, warm-ups included.
     """
 
     name: str
     noise: float
     seed: int
+    rows: int = ROWS
+    epochs: int = 2
 
     def at(self, what: str) -> str:
         """Where a step's output lies."""
-        return str(WORK / f"{self.name}-{self.noise:g}-{self.seed}" / what)
+        size = "" if (self.rows, self.epochs) == (ROWS, 2) else f"-{self.rows}-{self.epochs}"
+        return str(WORK / f"{self.name}-{self.noise:g}-{self.seed}{size}" / what)
+
+    def training(self, arm: str) -> FinetuneConfig:
+        """LoRA cross-encoder, at the rate that `assay run` takes for one."""
+        rate = LEARNING_RATES["cross"]
+        return FinetuneConfig(arm, ranker="cross", epochs=self.epochs, learning_rate=rate, seed=self.seed)
 
     @cached_property
     def seconds(self) -> dict[str, float]:
         """CPU seconds of each step up to the warm-ups, which are made where they are not there."""
         at, seed = self.at, self.seed
-        config = replace(log_of(self.name), noise=self.noise, seed=seed)
-        warm = FinetuneConfig("a", seed=seed, **TRAINING)
+        config = replace(log_of(self.name), noise=self.noise, seed=seed, sample=self.rows)
         return {
             "ingest": once(at("samples"), lambda out: ingest(config, out, at("texts"), at("truth"))),
             "embed": once(
@@ -95,7 +102,7 @@ class Arena:
             "shares": once(at("shares"), lambda out: warm_up_shares(at("samples"), out, 0.1, seed)),
             "warm_up": once(
                 at("warm-ups"),
-                lambda out: finetune_each(warm, ["a", "b"], at("samples"), at("shares"), out),
+                lambda out: finetune_each(self.training("a"), ["a", "b"], at("samples"), at("shares"), out),
             ),
         }
 
@@ -133,7 +140,7 @@ class Arena:
                 Rules.of(method.rules),
             ),
         )  # fmt: skip
-        config = FinetuneConfig(method.arm, seed=self.seed, **TRAINING)
+        config = self.training(method.arm)
         training = once(model, lambda out: finetune(config, self.at("samples"), chosen, out))
         rows, lists = self.test
         ranker = open_ranker(Path(model) / "ranker")
@@ -157,7 +164,6 @@ class Arena:
 @cache
 def log_of(name: str) -> IngestConfig:
     """The log of a set: MSRD movie search, or the simulated store."""
-    sizes = {"sample": ROWS, "test_sample": TEST_ROWS}
     if name == "msrd":
         data = f"{os.environ['ASSAY_DATA']}/search_msrd_movies/pairs.parquet"
     else:
@@ -166,7 +172,7 @@ def log_of(name: str) -> IngestConfig:
         data = str(WORK / "store" / "judgments.parquet")
         if not Path(data).is_file():
             write(simulate(StoreConfig(queries=450)), WORK / "store")
-    return IngestConfig(data, columns=parse_columns(COLUMNS[name]), **sizes)
+    return IngestConfig(data, columns=parse_columns(COLUMNS[name]), test_sample=TEST_ROWS)
 
 
 def sets() -> list[str]:

@@ -40,7 +40,7 @@ DONE = "done"
 """Folder in it of what `finetune_each` has trained: no training of it is done twice."""
 TRUSTED = {"target": ["target"], "target_only": ["target"], "random_target": ["train", "target"]}
 """{arm that may train on the target: splits of its rows}: the ranker of `learnability`, and two baselines."""
-PROBE = 256
+PROBE = 64
 """Validation rows on which the reloaded model must give the same scores."""
 
 

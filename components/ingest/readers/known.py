@@ -1,0 +1,80 @@
+"""The formats by name, and which of them a file is: adding one touches one new file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assay.components.core.errors import BadInput
+from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers import trec
+from assay.components.ingest.readers.reader import Reader
+from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.tables import Tables, joined, logged_rows
+
+READERS: dict[str, Reader] = {reader.name: reader for reader in (trec.QRELS, trec.RUN)}
+"""In the order they are asked: what is told by more comes first."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A file and the format it is of.
+
+    Attributes:
+        source: The file.
+        reader: Who reads it.
+        why: What it was told by, in words.
+    """
+
+    source: Source
+    reader: Reader
+    why: str
+
+
+def claim(source: Source, named: str = "") -> Claim | None:
+    """The first reader that claims a file, or the one that is named; None where none does.
+
+    Raises:
+        BadInput: There is no reader of that name.
+    """
+    if named:
+        if named not in READERS:
+            raise BadInput(f"--format {named}: no such format; known: {', '.join(READERS)}")
+        return Claim(source, READERS[named], "named by --format")
+    for reader in READERS.values():
+        why = reader.claims(source)
+        if why:
+            return Claim(source, reader, why)
+    return None
+
+
+def claimed(sources: Sequence[Source], named: str = "") -> list[Claim]:
+    """A claim on every file.
+
+    Raises:
+        BadInput: A file is of no known format.
+    """
+    found = []
+    for source in sources:
+        one = claim(source, named)
+        if one is None:
+            seen = ", ".join(source.columns[:20]) or repr(source.head[0][:80])
+            raise BadInput(
+                f"{source.path}: no reader knows this format (it has {seen}); name its columns with "
+                f"--columns, its format with --format ({', '.join(READERS)}), or describe it in a file "
+                "for --mapping"
+            )
+        found.append(one)
+    return found
+
+
+def gathered(claims: Sequence[Claim], ledger: Ledger) -> Tables:
+    """All rows of all files as canonical tables; the ledger's `rows_in` are those that it accounts for.
+
+    Raises:
+        BadInput: A file cannot be read to its end.
+    """
+    before = sum(ledger.dropped.values())
+    tables = joined(chunk for one in claims for chunk in one.reader.read(one.source, ledger))
+    ledger.rows_in += logged_rows(tables) + sum(ledger.dropped.values()) - before
+    return tables
