@@ -65,7 +65,8 @@ class Judged:
 
         Returns:
             {model: the metric, auc and mrr; `train_rows` and `train_steps` of its first training; and of
-            several, `seeds`, how many, and `sd`, the metric's standard deviation between them}.
+            several, `seeds`, how many, `sd`, the metric's standard deviation between them, and `first`, the
+            metric of the first, which of the challenger's is the one that is registered}.
         """
         out: dict[str, dict[str, Any] | None] = {}
         for model in (*NAMES, *self.baselines):
@@ -78,7 +79,7 @@ class Judged:
             spread: dict[str, Any] = {}
             if len(columns) > 1:
                 sd = float(np.std([one[self.metric] for one in found], ddof=1))
-                spread = {"seeds": len(columns), "sd": sd}
+                spread = {"seeds": len(columns), "sd": sd, "first": found[0][self.metric]}
             out[model] = {
                 **{key: float(np.mean([one[key] for one in found])) for key in found[0]},
                 "train_rows": trained.get("train_rows", 0),

@@ -115,6 +115,9 @@ def _dataset(facts: dict[str, Any]):
 def _metrics(evidence: dict) -> dict[str, float]:
     metric = evidence["metric"].replace("@", "_at_")
     values = {f"{name}.{metric}": r[evidence["metric"]] for name, r in evidence["results"].items() if r}
+    # Of several trainings the arms' figures are means; this is the one whose weights the version holds.
+    own = evidence["results"]["challenger"]
+    values[f"version.{metric}"] = own.get("first", own[evidence["metric"]])
     for pair, comparison in evidence["comparisons"].items():
         if comparison:
             values |= {f"{pair}.{k}": v for k, v in comparison.items()}

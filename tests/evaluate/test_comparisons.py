@@ -57,7 +57,7 @@ def test_several_trainings_are_one_line_with_their_mean_and_what_they_differ_by(
     assert found[metric] == pytest.approx((each[0][metric] + each[1][metric]) / 2)
     assert found["mrr"] == pytest.approx((each[0]["mrr"] + each[1]["mrr"]) / 2)
     assert found["sd"] == pytest.approx(abs(each[0][metric] - each[1][metric]) / np.sqrt(2))
-    assert (found["seeds"], found["train_rows"]) == (2, 101)
+    assert (found["seeds"], found["train_rows"], found["first"]) == (2, 101, each[0][metric])
     assert "sd" not in results["champion"]
     comparisons = run.comparisons()
     assert list(comparisons)[4:] == ["challenger-loss", "challenger-rds"]

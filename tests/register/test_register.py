@@ -5,7 +5,7 @@ import pytest
 from assay.components.core import tracking
 from assay.components.core.manifest import sha256_of
 from assay.components.core.ranker import TextEncoder, open_ranker
-from assay.components.register.register import register
+from assay.components.register.register import _metrics, register
 
 
 @pytest.fixture
@@ -32,7 +32,16 @@ def test_lineage_is_in_the_tags_and_figures_in_the_run(tiny_run, registry):
     run = registry.get_run(version.run_id)
     expected = tiny_run.summary["results"]["challenger"]["ndcg@10"]
     assert run.data.metrics["challenger.ndcg_at_10"] == pytest.approx(expected)
+    assert run.data.metrics["version.ndcg_at_10"] == pytest.approx(expected)
     assert run.inputs.dataset_inputs[0].dataset.name == "samples"
+
+
+def test_of_several_trainings_the_version_has_the_figure_of_its_own(tiny_run):
+    evidence = {key: tiny_run.summary[key] for key in ("metric", "results", "comparisons", "noise")}
+    own = evidence["results"]["challenger"]
+    several = evidence["results"] | {"challenger": own | {"seeds": 2, "sd": 0.1, "first": 0.25}}
+    found = _metrics(evidence | {"results": several})
+    assert (found["version.ndcg_at_10"], found["challenger.ndcg_at_10"]) == (0.25, own["ndcg@10"])
 
 
 def test_mlflow_can_score_with_the_version_and_nothing_is_pickled(tiny_run, registry, tmp_path):
