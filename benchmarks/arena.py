@@ -69,7 +69,7 @@ class Arena:
         noise: Share of flipped training labels.
         seed: Of noise, shares, random draws and training.
         rows: Of train, validation and target together at most; 0 is all.
-        epochs: Of every training, warm-ups included.
+        epochs: Of every training but the warm-ups, which take one, as in a run.
     """
 
     name: str
@@ -102,7 +102,9 @@ class Arena:
             "shares": once(at("shares"), lambda out: warm_up_shares(at("samples"), out, 0.1, seed)),
             "warm_up": once(
                 at("warm-ups"),
-                lambda out: finetune_each(self.training("a"), ["a", "b"], at("samples"), at("shares"), out),
+                lambda out: finetune_each(
+                    replace(self.training("a"), epochs=1), ["a", "b"], at("samples"), at("shares"), out
+                ),
             ),
         }
 

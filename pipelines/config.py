@@ -96,6 +96,12 @@ class RunConfig(BaseModel):
     warm_up_share: float = Field(
         0.1, gt=0, le=0.5, description="share of the training rows a warm-up ranker sees"
     )
+    warm_up_epochs: int = Field(
+        0,
+        ge=0,
+        description="passes of a warm-up over its rows; 1, or those of the arms where the target has one, "
+        "if not given",
+    )
     measured: float = Field(
         1.0,
         gt=0,
@@ -257,6 +263,7 @@ class RunConfig(BaseModel):
             "name": self.registered_name,
             "warm_up_share": str(self.warm_up_share),
             "warm_ups": self.warm_ups,
+            "warm_up_epochs": self.warm_up_epochs or (self.epochs if "target" in self.warm_ups else 1),
             "measured": str(self.measured),
             "traits": self.computed_traits,
             "weights": {k: float(v) for k, v in self.given_weights.items()},

@@ -59,6 +59,7 @@ def importance(
     store: str = "",
     shards: int = 1,
     warm_up_share: str = "0.1",
+    warm_up_epochs: int = 1,
     warm_ups: list[str] = ["a", "b"],  # noqa: B006
     budget: str = "0.3",
     rules: dict = {},  # noqa: B006
@@ -106,6 +107,7 @@ def importance(
         store: Folder of scores that were measured before, and gets the new ones; "" is none.
         shards: Shards of the sample table at most; each is measured by a task of its own.
         warm_up_share: Share of the training rows that each warm-up ranker sees.
+        warm_up_epochs: Passes of a warm-up ranker over its rows.
         warm_ups: Rankers that scores come from: of the shares a and b; of the target where a method asks;
             none where no method asks a ranker.
         budget: A fraction in (0, 1], a count, or what else `select` reads.

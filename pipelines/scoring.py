@@ -87,7 +87,7 @@ def score_rows(parameters: dict[str, Any]) -> Scored:
         selection=shares.output,
         base=given.encoder,
         base_sha256=given.encoder_sha256,
-        **training,
+        **(training | {"epochs": given.warm_up_epochs}),
     )
     warmed.set_display_name("warm-up")
     with dsl.ParallelFor(ingested.outputs["Output"]) as shard:

@@ -45,6 +45,13 @@ def test_a_ranker_is_tuned_on_the_target_only_where_a_method_asks():
     assert asked["warm_ups"] == ["a", "b", "target"]
 
 
+def test_a_warm_up_takes_one_pass_unless_it_learns_the_target():
+    def passes(*settings):
+        return load_config(None, {}, ["epochs=3", *settings]).pipeline_arguments()["warm_up_epochs"]
+
+    assert (passes(), passes("methods=[el2n, learnability]"), passes("warm_up_epochs=2")) == (1, 3, 2)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
