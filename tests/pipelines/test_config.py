@@ -68,7 +68,7 @@ def test_a_ranker_is_tuned_on_the_target_only_where_a_method_asks():
         (["name=a/b"], "name: .*letters, digits"),
         (["name=o'brien"], "name: .*letters, digits"),
         (["columns.lable=y"], "unknown role 'lable'"),
-        (["columns.query=[a, b]"], "only item may join columns, not query"),
+        (["columns.label=[a, b]"], "may join columns, not label"),
         (["columns.item=[]"], "item names no column"),
         (["columns=[a]"], "expected role: column"),
         (["plan=cheap"], "plan: Input should be 'vectors', 'default' or 'full'"),
