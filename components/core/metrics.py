@@ -1,8 +1,8 @@
-"""Ranking metrics by group, classification metrics by row, and the bootstrap over lists and trainings."""
+"""Metrics of lists and of rows, by task, and the bootstrap over lists and trainings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,58 @@ GAINS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "linear": lambda grade: np.asarray(grade, dtype=np.float64),
 }
 """{name: grade -> gain}; named beside every nDCG."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a figure is.
+
+    Attributes:
+        greater_is_better: Whether a model that has more of it is the better one.
+        by_list: Whether it is the mean of figures of lists; else it is one figure of all rows.
+        words: For people.
+    """
+
+    greater_is_better: bool
+    by_list: bool
+    words: str
+
+
+METRICS = {
+    "ndcg@10": Metric(True, True, "nDCG of the first 10, log2 discount"),
+    "recall@10": Metric(True, True, "share of the relevant rows that are among the first 10"),
+    "mrr": Metric(True, True, "one over the rank of the first relevant row"),
+    "mrr@10": Metric(True, True, "the same, 0 beyond rank 10"),
+    "auc": Metric(True, False, "area under the ROC curve of relevance, over all rows"),
+    "log_loss": Metric(False, False, "mean of minus the log of the probability of what was"),
+    "ece": Metric(False, False, "expected calibration error, 10 bins"),
+    "quadratic_kappa": Metric(True, False, "agreement with the rating beyond chance, errors squared"),
+    "macro_f1": Metric(True, False, "F1 of each class, their mean"),
+}
+ALSO = {
+    "search": ("auc", "mrr"),
+    "recommendation": ("recall@10", "mrr@10"),
+    "review": ("auc", "macro_f1"),
+    "ads": ("auc", "ece"),
+}
+"""{task: what stands beside its primary metric}."""
+PROBABLE = ("log_loss", "ece", "quadratic_kappa", "macro_f1")
+"""Metrics that ask for a probability: a score is its log-odds."""
+
+
+def gained(comparison: Mapping[str, float], metric: str) -> tuple[float, float, float]:
+    """Difference, low and high of a comparison, turned so that above 0 the first model is the better one."""
+    found = comparison["difference"], comparison["low"], comparison["high"]
+    return found if METRICS[metric].greater_is_better else (-found[0], -found[2], -found[1])
+
+
+def detectable(comparison: Mapping[str, float]) -> float:
+    """The smallest true difference that such an interval would miss in 1 of 5 cases at most.
+
+    (z_0.975 + z_0.8) standard errors: Bloom 1995, "Minimum Detectable Effects".
+    """
+    return float((comparison["high"] - comparison["low"]) / (2 * 1.959964) * (1.959964 + 0.841621))
+
 
 RESAMPLES = 10_000
 AT_ONCE = 500
@@ -33,6 +85,7 @@ class Lists:
         sample_ids: (n,) unique; break ties, so that input order never matters.
         relevant_at: Grade from which a row is relevant.
         gain: A name of `GAINS`.
+        scale: Rating that a probability of 1 stands for; 0 where it is the probability of being relevant.
     """
 
     groups: np.ndarray
@@ -40,6 +93,12 @@ class Lists:
     sample_ids: np.ndarray
     relevant_at: float
     gain: str = "exponential"
+    scale: float = 0.0
+
+    def part(self, rows: np.ndarray) -> Lists:
+        """Some of the rows, by a mask or their numbers."""
+        each = (self.groups[rows], self.grades[rows], self.sample_ids[rows])
+        return Lists(*each, self.relevant_at, self.gain, self.scale)
 
     @property
     def relevant(self) -> np.ndarray:
@@ -98,20 +157,106 @@ class Lists:
             return 0.5
         return float(roc_auc_score(self.relevant, scores, sample_weight=weights))
 
-    def results(self, scores: np.ndarray, metric: str) -> dict[str, float]:
-        """The primary metric (`ndcg@10` or `auc`), auc and mrr of one model.
+    def recall(self, scores: np.ndarray, k: int = 10) -> np.ndarray:
+        """Share of each list's relevant rows that are among its first k. (lists,) float64 in [0, 1]."""
+        rows, place = self._best_first(scores)
+        number, hit = self._listed[1], self.relevant[rows]
+        return np.bincount(number, hit & (place < k)) / np.bincount(number, hit)
+
+    def by_list(self, scores: np.ndarray, metric: str) -> np.ndarray:
+        """A metric of each list that can be ranked. (lists,) float64."""
+        if metric == "ndcg@10":
+            return self.ndcg(scores)
+        if metric == "recall@10":
+            return self.recall(scores)
+        found = self.reciprocal_rank(scores)
+        return np.where(found >= 1 / 10, found, 0.0) if metric == "mrr@10" else found
+
+    def sums(self, scores: np.ndarray, metric: str) -> np.ndarray:
+        """What a metric of all rows is a function of, once it is summed over rows. (n, s) float64.
+
+        `of_sums` makes the metric of it.
+
+        Args:
+            scores: (n,) log-odds.
+            metric: One of `PROBABLE`.
+        """
+        if metric == "log_loss":
+            loss = np.logaddexp(0.0, scores) - self.relevant * scores
+            return np.column_stack([loss, np.ones(len(loss))])
+        probability = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
+        if metric == "ece":
+            bins = np.clip((probability * BINS).astype(int), 0, BINS - 1)
+            out = np.zeros((len(scores), BINS, 2))
+            out[np.arange(len(scores)), bins] = np.column_stack(
+                [probability - self.relevant, np.ones(len(scores))]
+            )
+            return out.reshape(len(scores), -1)
+        true, said, classes = self._classes(probability)
+        out = np.zeros((len(scores), classes * classes))
+        out[np.arange(len(scores)), true * classes + said] = 1.0
+        return out
+
+    def _classes(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        """True and foretold class of each row, as numbers from 0, and how many classes there are."""
+        if not self.scale:
+            return self.relevant.astype(int), (probability >= 0.5).astype(int), 2
+        classes, true = np.unique(self.grades, return_inverse=True)
+        between = (classes[1:] + classes[:-1]) / 2
+        return true, np.searchsorted(between, probability * self.scale), len(classes)
+
+    def value(self, scores: np.ndarray, metric: str) -> float:
+        """A metric of `METRICS` of one model; 0 where no list can be ranked."""
+        if metric == "auc":
+            return self.auc(scores)
+        if METRICS[metric].by_list:
+            return float(self.by_list(scores, metric).mean()) if self.ranked() else 0.0
+        return float(of_sums(self.sums(scores, metric).sum(axis=0)[None], metric)[0])
+
+    def results(
+        self, scores: np.ndarray, metric: str, also: Sequence[str] = ALSO["search"]
+    ) -> dict[str, float]:
+        """The primary metric of one model, and what stands beside it.
 
         Args:
             scores: (n,); high is relevant.
             metric: Name of the primary metric.
+            also: Names of others.
         """
-        ranked = len(self.ranked()) > 0
-        values = {
-            "ndcg@10": float(self.ndcg(scores).mean()) if ranked else 0.0,
-            "auc": self.auc(scores),
-            "mrr": float(self.reciprocal_rank(scores).mean()) if ranked else 0.0,
-        }
-        return {metric: values[metric], **{k: v for k, v in values.items() if k != metric and k != "ndcg@10"}}
+        return {name: self.value(scores, name) for name in dict.fromkeys((metric, *also))}
+
+
+BINS = 10
+"""Of equal width, that calibration is looked at in."""
+
+
+def of_sums(sums: np.ndarray, metric: str) -> np.ndarray:
+    """A metric of all rows from the sums over rows of `Lists.sums`, of several resamples.
+
+    Args:
+        sums: (r, s).
+        metric: One of `PROBABLE`.
+
+    Returns:
+        (r,) float64. Quadratic kappa: Cohen 1968, of equal distances between neighbouring ratings; 0 where
+        chance would agree wholly. A class that is neither there nor foretold counts for nothing in macro-F1.
+    """
+    if metric == "log_loss":
+        return sums[:, 0] / sums[:, 1]
+    if metric == "ece":
+        bins = sums.reshape(len(sums), BINS, 2)
+        return np.abs(bins[:, :, 0]).sum(axis=1) / bins[:, :, 1].sum(axis=1)
+    classes = round(sums.shape[1] ** 0.5)
+    cells = sums.reshape(-1, classes, classes)
+    true, said = cells.sum(axis=2), cells.sum(axis=1)
+    if metric == "macro_f1":
+        hit, there = np.einsum("rcc->rc", cells), true + said
+        each = np.divide(2 * hit, there, out=np.zeros_like(there), where=there > 0)
+        return each.sum(axis=1) / np.maximum(1, (there > 0).sum(axis=1))
+    far = np.subtract.outer(np.arange(classes), np.arange(classes)) ** 2.0
+    found = (cells * far).sum(axis=(1, 2))
+    chance = np.einsum("ri,ij,rj->r", true, far, said) / true.sum(axis=1)
+    return 1 - np.divide(found, chance, out=np.ones_like(found), where=chance > 0)
 
 
 def auc_of(scores: np.ndarray, relevant: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -146,22 +291,32 @@ def list_draws(
     Args:
         lists: The test rows.
         scores: (m, n) of m models.
-        metric: `ndcg@10` or `auc`.
+        metric: A name of `METRICS`.
         seed: Of the resampling.
-        resamples: How many; a tenth of it for `auc`, each of which looks at all rows.
+        resamples: How many; a tenth of it for a metric of all rows, each of which looks at all of them.
 
     Returns:
         (m,) values and (m, r) draws, float64.
     """
-    if metric != "auc":
-        each = np.stack([lists.ndcg(one) for one in scores])
+    if METRICS[metric].by_list:
+        each = np.stack([lists.by_list(one, metric) for one in scores])
         return each.mean(axis=1), mean_draws(each, seed, resamples)
     codes = np.unique(lists.groups, return_inverse=True)[1]
+    values = np.asarray([lists.value(one, metric) for one in scores])
     draws = []
-    for times in _times_drawn(codes.max() + 1, seed, resamples // 10, max(1, CELLS // len(codes))):
-        weights = times.T.astype(np.float64)[codes]
-        draws.append([auc_of(one, lists.relevant, weights) for one in scores])
-    return np.asarray([lists.auc(one) for one in scores]), np.concatenate(draws, axis=1)
+    blocks = _times_drawn(codes.max() + 1, seed, resamples // 10, max(1, CELLS // len(codes)))
+    if metric == "auc":
+        for times in blocks:
+            weights = times.T.astype(np.float64)[codes]
+            draws.append([auc_of(one, lists.relevant, weights) for one in scores])
+        return values, np.concatenate(draws, axis=1)
+    of_lists = []
+    for one in scores:
+        rows = lists.sums(one, metric)
+        of_lists.append(np.column_stack([np.bincount(codes, column) for column in rows.T]))
+    for times in blocks:
+        draws.append([of_sums(times @ sums, metric) for sums in of_lists])
+    return values, np.concatenate(draws, axis=1)
 
 
 def mean_draws(each: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
@@ -269,9 +424,9 @@ def paired_bootstrap(
         lists: The test rows.
         first: (n,) scores of one model, or (k, n) of its trainings.
         second: The same of the other; one training is compared with each of the first's.
-        metric: `ndcg@10` or `auc`.
+        metric: A name of `METRICS`.
         seed: Of the resampling.
-        resamples: How many; a tenth of it for `auc`.
+        resamples: How many; a tenth of it for a metric of all rows.
 
     Returns:
         As `nested_bootstrap`.
@@ -280,8 +435,10 @@ def paired_bootstrap(
         ValueError: As `nested_bootstrap`.
     """
     first, second = _paired(first, second)
-    if metric != "auc":
-        reached, others = (np.stack([lists.ndcg(one) for one in scores]) for scores in (first, second))
+    if METRICS[metric].by_list:
+        reached, others = (
+            np.stack([lists.by_list(one, metric) for one in scores]) for scores in (first, second)
+        )
         return nested_bootstrap(reached, others, seed, resamples)
     (values, draws), (other_values, other_draws) = (
         list_draws(lists, scores, metric, seed, resamples) for scores in (first, second)

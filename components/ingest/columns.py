@@ -14,10 +14,14 @@ ATTRIBUTES = ("category", "brand", "colour", "size", "type")
 """Roles that say something of an item, from which `embed` learns to read it out of texts."""
 BEHAVIOUR = ("price", "dwell")
 """Roles whose numbers become features of a row."""
+OF_TASKS = ("user", "session", "text", "helpful", "votes", "action", "order", "id", "feature")
+"""Roles that only recommendations, reviews and ads know."""
 ROLES = (
     *("query", "item", "label", "group", "item_id", "segment", "click", "position", "timestamp"),
-    *(*ATTRIBUTES, *BEHAVIOUR),
+    *(*ATTRIBUTES, *BEHAVIOUR, *OF_TASKS),
 )
+JOINED = ("item", "query", "item_id", "feature")
+"""Roles that may be several columns; of a search only `item`."""
 _USUAL: dict[str, tuple[str, ...]] = {
     "query": ("query", "search_query", "query_text", "search_term", "context"),
     "item": ("item", "title", "product_title", "item_title", "text", "document"),
@@ -59,7 +63,7 @@ def checked_columns(columns: dict[str, Any]) -> dict[str, list[str]]:
     """A column map as written in a file or on the command line; one name may stand for a list of one.
 
     Raises:
-        BadInput: A role is unknown, has no column, or joins several though it is not the item.
+        BadInput: A role is unknown, has no column, or joins several though it is none of `JOINED`.
     """
     if not isinstance(columns, dict):
         raise BadInput(f"--columns: expected role: column, found {type(columns).__name__}")
@@ -70,8 +74,8 @@ def checked_columns(columns: dict[str, Any]) -> dict[str, list[str]]:
         out[role] = [str(name) for name in (names if isinstance(names, list) else [names])]
         if not all(out[role]) or not out[role]:
             raise BadInput(f"--columns: {role} names no column")
-        if len(out[role]) > 1 and role != "item":
-            raise BadInput(f"--columns: only item may join columns, not {role}")
+        if len(out[role]) > 1 and role not in JOINED:
+            raise BadInput(f"--columns: only {', '.join(JOINED)} may join columns, not {role}")
     return out
 
 
@@ -86,18 +90,14 @@ def map_columns(found: list[str], named: dict[str, list[str]]) -> dict[str, list
         {role: columns}; roles that the file cannot fill are absent.
 
     Raises:
-        BadInput: A named column is not in the file, or query or item cannot be found.
+        BadInput: A named column is not in the file, query or item cannot be found, or another role than the
+            item joins several.
     """
     there = ", ".join(map(str, found))
-    for role, names in named.items():
-        for name in names:
-            if name not in found:
-                raise BadInput(f"column {name!r} (for {role}) is not in the file; it has: {there}")
-    columns = dict(named)
-    for role, usual_names in _USUAL.items():
-        usual = next((name for name in usual_names if name in found), None)
-        if role not in columns and usual is not None:
-            columns[role] = [usual]
+    columns = completed(found, named, _USUAL)
+    several = next((role for role, names in named.items() if len(names) > 1 and role != "item"), "")
+    if several:
+        raise BadInput(f"--columns: only item may join columns, not {several}")
     for role in ("query", "item"):
         if role not in columns:
             raise BadInput(
@@ -107,6 +107,23 @@ def map_columns(found: list[str], named: dict[str, list[str]]) -> dict[str, list
         raise BadInput(f"no column for label; name one with --columns label=COLUMN. The file has: {there}")
     columns.setdefault("group", columns["query"])
     return columns
+
+
+def completed(
+    found: list[str], named: dict[str, list[str]], usual: dict[str, tuple[str, ...]]
+) -> dict[str, list[str]]:
+    """Columns that were named, and of the other roles the first of their usual names that is there.
+
+    Raises:
+        BadInput: A named column is not in the file.
+    """
+    for role, names in named.items():
+        for name in names:
+            if name not in found:
+                there = ", ".join(map(str, found))
+                raise BadInput(f"column {name!r} (for {role}) is not in the file; it has: {there}")
+    first = {role: next((name for name in names if name in found), None) for role, names in usual.items()}
+    return dict(named) | {r: [name] for r, name in first.items() if name is not None and r not in named}
 
 
 def as_text(series: pd.Series) -> pd.Series:

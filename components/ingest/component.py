@@ -25,6 +25,7 @@ def ingest(
     drop_unlabelled: bool = False,
     shards: int = 1,
     seed: int = 0,
+    policy: Dict = {},  # noqa: B006
 ) -> List[str]:
     """Read a log, clean it, split it by group, and write samples.
 
@@ -46,6 +47,7 @@ def ingest(
         drop_unlabelled: Drop rows without a usable grade.
         shards: Shards of the sample table at most, each a whole number of blocks of 4,096 rows.
         seed: Of the planted noise.
+        policy: What else a builder is told; empty is the task's plainest way.
 
     Returns:
         Names of the shards; unnamed, since kfp's local runner cannot loop over a named output.
@@ -56,7 +58,7 @@ def ingest(
     unchanged(data, data_sha256)
     config = IngestConfig(
         data, task, columns, max_grade, relevant_at, split_column, int(sample), int(test_sample), noise,
-        drop_unlabelled, int(seed),
+        drop_unlabelled, int(seed), policy,
     )  # fmt: skip
     facts = ingest(config, samples.path, texts.path, truth.path, int(shards))
     samples.metadata["rows"] = sum(facts["samples"].values())

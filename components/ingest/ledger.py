@@ -1,4 +1,4 @@
-"""The ledger: what was dropped or repaired, why, with examples; rows in = rows out + dropped."""
+"""The ledger: what was dropped or repaired, why, with examples; rows in + added = rows out + dropped."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Ledger:
 
     Attributes:
         rows_in: Rows of the file.
+        added: {reason: samples that no row stands behind}, as negatives that were drawn.
         dropped: {reason: rows that did not become a sample}.
         repaired: {reason: rows that did, changed}.
         noted: {reason: rows that are as they were, but worth a look}.
@@ -22,6 +23,7 @@ class Ledger:
     """
 
     rows_in: int = 0
+    added: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     repaired: dict[str, int] = field(default_factory=dict)
     noted: dict[str, int] = field(default_factory=dict)
@@ -33,6 +35,10 @@ class Ledger:
             if len(examples):
                 kept = self.examples.setdefault(reason, [])
                 kept.extend(str(e) for e in examples[: EXAMPLES - len(kept)])
+
+    def add(self, reason: str, rows: int) -> None:
+        """Count samples that are made, not read."""
+        self._count(self.added, reason, rows, ())
 
     def drop(self, reason: str, rows: int, examples: Sequence[Any] = ()) -> None:
         """Count dropped rows; nothing is counted for none."""
@@ -52,11 +58,12 @@ class Ledger:
         Raises:
             AssertionError: Rows were lost without a reason, which is a defect of ours.
         """
-        lost = self.rows_in - rows_out - sum(self.dropped.values())
+        lost = self.rows_in + sum(self.added.values()) - rows_out - sum(self.dropped.values())
         assert lost == 0, f"{lost} rows of {self.rows_in} vanished without a reason: {self.dropped}"
         return {
             "rows_in": self.rows_in,
             "rows_out": rows_out,
+            "added": self.added,
             "dropped": self.dropped,
             "repaired": self.repaired,
             "noted": self.noted,

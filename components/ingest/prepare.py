@@ -9,21 +9,49 @@ from typing import Any
 
 import pandas as pd
 from assay.components.core.errors import BadInput
+from assay.components.core.full_ranking import write_ranking
 from assay.components.core.manifest import publishing, sha256_of
+from assay.components.core.metrics import ALSO, METRICS
 from assay.components.core.samples import SPLITS, relevance, text_id, write_samples
+from assay.components.ingest import ads, recommendation, review, search
 from assay.components.ingest.attributes import attributes_of
-from assay.components.ingest.clean import clean_texts
+from assay.components.ingest.building import Build, Built, Policy, Ranking
+from assay.components.ingest.clean import MAX_CHARS, clean_texts, folded
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise
-from assay.components.ingest.readers.files import read_table
+from assay.components.ingest.readers.files import FORMATS, read_table
+from assay.components.ingest.readers.flat import flat_tables, read_log
+from assay.components.ingest.readers.known import Claim, claim, gathered
 from assay.components.ingest.readers.pairs import read_pairs
 from assay.components.ingest.readers.search_events import read_search_events
-from assay.components.ingest.search import samples_from_impressions, samples_from_judgments
-from assay.components.ingest.split import split_and_sample
+from assay.components.ingest.readers.sources import expand
+from assay.components.ingest.search import ANY_CLICK, samples_from_impressions, samples_from_judgments
+from assay.components.ingest.split import check_leaks, split_and_sample
+from assay.components.ingest.tables import LOGGED, Tables
 
-TASKS = ("search",)
-ANY_CLICK = 1e-6
+
+@dataclass(frozen=True)
+class Task:
+    """What a task is made by.
+
+    Attributes:
+        build: Tables -> rows.
+        reads: Logged tables that it looks at.
+    """
+
+    build: Build
+    reads: tuple[str, ...]
+
+
+TASKS: dict[str, Task] = {
+    "search": Task(search.build, ("judgments", "impressions", "events")),
+    "recommendation": Task(recommendation.build, ("events",)),
+    "review": Task(review.build, ("reviews",)),
+    "ads": Task(ads.build, ("impressions", "events")),
+}
+FLAT = {"recommendation": "events", "review": "reviews", "ads": "impressions"}
+"""{task: what a row of its flat file is}; a search's are read as they always were."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +59,8 @@ class IngestConfig:
     """How a log becomes samples. Zero and "" mean: not given.
 
     Attributes:
-        data: The file.
-        task: The task; `search` so far.
+        data: The file; or a folder of a log and `items.*`, or of files that readers know.
+        task: One of `TASKS`.
         columns: {role: columns}.
         max_grade: Grade of label 1; the largest in the file if 0.
         relevant_at: Grade from which a row is relevant; half of max_grade if 0.
@@ -42,6 +70,7 @@ class IngestConfig:
         noise: Share of training labels to flip, in [0, 1).
         drop_unlabelled: Drop rows without a usable grade rather than refuse the file.
         seed: Of the planted noise; never of the splits.
+        policy: What else a builder is told: settings of `Policy`.
     """
 
     data: str
@@ -55,10 +84,11 @@ class IngestConfig:
     noise: float = 0.0
     drop_unlabelled: bool = False
     seed: int = 0
+    policy: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise BadInput(f"--task {self.task}: known so far: {', '.join(TASKS)}")
+            raise BadInput(f"--task {self.task}: known: {', '.join(TASKS)}")
         if not 0 <= self.noise < 1:
             raise BadInput(f"--noise {self.noise}: a share of the training rows in [0, 1)")
         for name in ("sample", "test_sample", "max_grade", "relevant_at"):
@@ -76,12 +106,14 @@ class Prepared:
         truth: Of all training rows: sample_id, label and relevance before noise was planted, flipped.
         facts: What later steps and the report need to know; goes into the manifest.
         attributes: What `attributes_of` says of the items.
+        ranking: What test lists are ranked over, where that is a whole catalogue.
     """
 
     samples: pd.DataFrame
     truth: pd.DataFrame
     facts: dict[str, Any]
     attributes: pd.DataFrame
+    ranking: Ranking | None = None
 
 
 def prepare(config: IngestConfig) -> Prepared:
@@ -90,57 +122,116 @@ def prepare(config: IngestConfig) -> Prepared:
     Raises:
         BadInput: The file cannot be used; the message says what, where and what to do.
     """
+    ledger = Ledger()
+    claims = _claims(config)
+    if claims is not None:
+        return prepare_tables(gathered(claims, ledger), ledger, config)
+    if config.task != "search":
+        frame, source = read_log(config.data)
+        table = FLAT[config.task]
+        tables, columns = flat_tables(frame, config.columns, table, source, ledger, config.split_column)
+        if "split" in frame and not config.split_column:
+            ledger.note("unused_split_column", len(frame), ["name it with --split-column split"])
+        return prepare_tables(tables, ledger, config, columns)
     frame = read_table(config.data)
     columns = map_columns([str(c) for c in frame.columns], config.columns)
     # A click counts only where nothing says how relevant the item is, or where the user names it.
     events = "label" not in columns or ("click" in config.columns and "label" not in config.columns)
-    ledger = Ledger(rows_in=len(frame))
+    ledger.rows_in += len(frame)
+    split_column, drop = config.split_column or None, config.drop_unlabelled
     if events:
         if config.max_grade:
             raise BadInput(
                 "--max-grade: a log of clicks has no grades; name them with --columns label=COLUMN"
             )
-        split_column = config.split_column or None
-        rows = read_search_events(frame, columns, ledger, split_column, config.drop_unlabelled)
-        max_grade = 1.0
+        rows = read_search_events(frame, columns, ledger, split_column, drop)
+        built = Built(rows, "click", 1.0, config.relevant_at or ANY_CLICK)
     else:
-        rows, max_grade = read_pairs(
-            frame,
-            columns,
-            ledger,
-            config.max_grade or None,
-            config.split_column or None,
-            config.drop_unlabelled,
-        )
-    # Of a click rate, any click at all counts as relevant.
-    relevant_at = config.relevant_at or (ANY_CLICK if events else max_grade / 2)
-    rows = split_and_sample(clean_texts(rows, ledger), ledger, config.sample, config.test_sample)
-    source = Path(config.data).name
-    if events:
-        samples = samples_from_impressions(rows, source, ledger)
-    else:
-        samples = samples_from_judgments(rows, source, max_grade, ledger)
+        rows, top = read_pairs(frame, columns, ledger, config.max_grade or None, split_column, drop)
+        built = Built(rows, "grade", top, config.relevant_at or top / 2)
     if "split" in frame and not config.split_column:
         ledger.note("unused_split_column", len(frame), ["name it with --split-column split"])
+    return _prepared(built, ledger, config, columns)
+
+
+def prepare_tables(
+    tables: Tables, ledger: Ledger, config: IngestConfig, columns: dict[str, list[str]] | None = None
+) -> Prepared:
+    """Canonical tables -> samples of a task.
+
+    Args:
+        tables: What readers gave, cleaned.
+        ledger: Theirs; `rows_in` is what it accounts for.
+        config: How; `data` names the source where rows do not.
+        columns: By role, of a flat file.
+
+    Raises:
+        BadInput: The tables cannot be used for the task.
+    """
+    task = TASKS[config.task]
+    for name in LOGGED:
+        if name not in task.reads:
+            ledger.drop("not_of_this_task", len(tables.get(name, ())))
+    fields = ("max_grade", "relevant_at", "sample", "drop_unlabelled")
+    try:
+        policy = Policy(**config.policy, **{name: getattr(config, name) for name in fields})
+    except TypeError as error:
+        raise BadInput(f"policy: {error}") from error
+    return _prepared(task.build(tables, ledger, policy), ledger, config, columns or {})
+
+
+def _claims(config: IngestConfig) -> list[Claim] | None:
+    """What readers say of the data, where columns are not named and each file has one."""
+    if config.columns or (config.task == "search" and Path(config.data).suffix.lower() in FORMATS):
+        return None
+    if not Path(config.data).exists():
+        return None
+    claims = [claim(source) for source in expand([config.data])]
+    known = [one for one in claims if one is not None]
+    return known if len(known) == len(claims) else None
+
+
+def _prepared(built: Built, ledger: Ledger, config: IngestConfig, columns: dict[str, list[str]]) -> Prepared:
+    """The one way of every task's rows: clean, split, see that nothing leaks, merge, plant noise."""
+    rows = split_and_sample(clean_texts(built.rows, ledger), ledger, config.sample, config.test_sample)
+    check_leaks(rows, built.clock)
+    source = Path(config.data).name
+    if built.label_source == "click":
+        samples = samples_from_impressions(rows, source, ledger, config.task)
+    else:
+        samples = samples_from_judgments(rows, source, built.max_grade, ledger, config.task)
     sizes = samples.loc[samples["split"] == "test"].groupby("group_id").size()
-    metric = "ndcg@10" if (sizes >= 2).mean() > 0.5 else "auc"
-    _check(samples, relevant_at, max_grade, config.relevant_at, metric)
-    truth = plant_noise(samples, config.noise, relevant_at, max_grade, config.seed)
+    metric = built.metric or ("ndcg@10" if (sizes >= 2).mean() > 0.5 else "auc")
+    _check(samples, built, config.relevant_at, metric)
+    truth = plant_noise(samples, config.noise, built.relevant_at, built.max_grade, config.seed)
+    ranking = None if built.ranking is None else _folded(built.ranking)
     facts = {
         "ledger": ledger.as_dict(len(samples)),
         "columns": {role: "+".join(names) for role, names in columns.items()},
-        "label_source": "click" if events else "grade",
-        "max_grade": max_grade,
-        "relevant_at": relevant_at,
+        "label_source": built.label_source,
+        "max_grade": built.max_grade,
+        "relevant_at": built.relevant_at,
         "metric": metric,
+        "also": [name for name in ALSO[config.task] if name != metric],
+        "catalogue": 0 if ranking is None else len(ranking.catalogue),
         "noise": config.noise,
         "samples": {s: int((samples["split"] == s).sum()) for s in SPLITS},
         "groups": {s: int(samples.loc[samples["split"] == s, "group_id"].nunique()) for s in SPLITS},
     }
-    return Prepared(samples, truth, facts, attributes_of(rows))
+    return Prepared(samples, truth, facts, attributes_of(rows), ranking)
 
 
-def _check(samples: pd.DataFrame, relevant_at: float, max_grade: float, named: float, metric: str) -> None:
+def _folded(ranking: Ranking) -> Ranking:
+    """Ids and texts as `clean_texts` leaves those of the samples."""
+    tables = (ranking.catalogue, ranking.interactions, ranking.seen)
+    texts = ("item_id", "item", "group_id")
+    return Ranking(
+        *(t.assign(**{c: folded(t[c]).str.slice(0, MAX_CHARS) for c in texts if c in t}) for t in tables)
+    )
+
+
+def _check(samples: pd.DataFrame, built: Built, named: float, metric: str) -> None:
+    relevant_at, max_grade = built.relevant_at, built.max_grade
     if samples["label"].nunique() < 2:
         raise BadInput(f"all labels equal ({samples['label'].iloc[0]:g}): there is nothing to learn")
     if relevant_at > max_grade:
@@ -148,7 +239,8 @@ def _check(samples: pd.DataFrame, relevant_at: float, max_grade: float, named: f
     relevant = relevance(samples) >= relevant_at
     for split in ("train", "test"):
         inside = relevant[(samples["split"] == split).to_numpy()]
-        if inside.all() or not inside.any():
+        # A test list that is ranked over a catalogue has its irrelevant rows there.
+        if (inside.all() and (split == "train" or built.ranking is None)) or not inside.any():
             which = "relevant" if inside.all() else "irrelevant"
             raise BadInput(
                 f"every {split} row is {which} (relevant means grade >= {relevant_at:g}): "
@@ -158,7 +250,8 @@ def _check(samples: pd.DataFrame, relevant_at: float, max_grade: float, named: f
         relevant=relevant[(samples["split"] == "test").to_numpy()]
     )
     lists = test.groupby("group_id")["relevant"].agg(["size", "any"])
-    usable = len(lists) if metric == "auc" else int((lists["any"] & (lists["size"] > 1)).sum())
+    by_list = METRICS[metric].by_list and built.ranking is None
+    usable = int((lists["any"] & (lists["size"] > 1)).sum()) if by_list else len(lists)
     if usable < 2:
         raise BadInput(
             f"{usable} of {len(lists)} test lists can be ranked (two rows or more, one of them relevant): no "
@@ -173,7 +266,7 @@ def ingest(
 
     Args:
         config: How.
-        samples_folder: Gets the sample table.
+        samples_folder: Gets the sample table, and what `write_ranking` writes.
         texts_folder: Gets `texts.parquet`: text_id, text; each distinct context and item once, by text_id;
             and `attributes.parquet`: item, and the attributes that the log has.
         truth_folder: Gets `truth.parquet`; given to `evaluate` alone.
@@ -181,13 +274,18 @@ def ingest(
     """
     prepared = prepare(config)
     about = {"data_sha256": sha256_of(config.data), "seed": config.seed, **prepared.facts}
+    ranking = prepared.ranking
+    items = [prepared.samples["context"], prepared.samples["item"]]
+    items += [] if ranking is None else [ranking.catalogue["item"]]
+    texts = pd.unique(pd.concat(items, ignore_index=True))
+    table = pd.DataFrame({"text_id": [text_id(t) for t in texts], "text": texts}).sort_values("text_id")
     with publishing(samples_folder, **about) as (folder, _):
         write_samples(prepared.samples, folder, shards)
+        if ranking is not None:
+            write_ranking(
+                folder, ranking.catalogue, ranking.interactions, ranking.seen, table["text"].tolist()
+            )
     with publishing(texts_folder) as (folder, manifest):
-        texts = pd.unique(
-            pd.concat([prepared.samples["context"], prepared.samples["item"]], ignore_index=True)
-        )
-        table = pd.DataFrame({"text_id": [text_id(t) for t in texts], "text": texts}).sort_values("text_id")
         table.to_parquet(folder / "texts.parquet", index=False)
         prepared.attributes.to_parquet(folder / "attributes.parquet", index=False)
         manifest["texts"] = len(table)

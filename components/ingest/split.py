@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.core.samples import SPLIT_SALT, SPLITS, hash_unit
 from assay.components.ingest.ledger import Ledger
@@ -15,11 +16,13 @@ _SAMPLE_SALT = "assay-sample-1"
 def assign_splits(frame: pd.DataFrame) -> pd.Series:
     """Complete the splits: what the file does not give is cut from train.
 
-    A group's split is a function of its text alone, so a later, longer log never moves a test group into
-    training. Only where no train group falls into validation or target is the nearest one taken.
+    A group's split is a function of its text alone, or of its unit's, so a later, longer log never moves a
+    test group into training. Only where no train group falls into validation or target is the nearest one
+    taken.
 
     Args:
-        frame: Columns group_id, split (None where the file does not say).
+        frame: Columns group_id, split (None where the file does not say), and where there `unit`, which a
+            split does not tear; a group lies in one unit.
 
     Returns:
         (n,) split of each row.
@@ -36,7 +39,8 @@ def assign_splits(frame: pd.DataFrame) -> pd.Series:
             f"{int((torn > 1).sum())} groups lie in more than one split (e.g. {group[:80]!r}): "
             "a list must be whole; mend the split column or choose another group"
         )
-    groups = pd.Series(np.sort(frame.loc[split == "train", "group_id"].unique()))
+    unit = frame["unit"] if "unit" in frame else frame["group_id"]
+    groups = pd.Series(np.sort(unit[split == "train"].unique()))
     place = hash_unit(groups.tolist(), SPLIT_SALT)
     cut = np.full(len(groups), "train", dtype=object)
     for name, (low, high) in _INTERVALS.items():
@@ -47,7 +51,7 @@ def assign_splits(frame: pd.DataFrame) -> pd.Series:
         if name not in given and not (cut == name).any() and len(left) > 1:
             cut[left[np.argmin(place[left])]] = name
     by_group = dict(zip(groups, cut, strict=True))
-    return split.where(split != "train", frame["group_id"].map(by_group))
+    return split.where(split != "train", unit.map(by_group))
 
 
 def sample_groups(frame: pd.DataFrame, splits: tuple[str, ...], most: int) -> pd.Series:
@@ -115,10 +119,80 @@ def split_and_sample(
 def _keep_all_splits(frame: pd.DataFrame) -> pd.Series:
     # Sub-sampling few groups can lose validation or target again: cut them anew from what train is left.
     split = frame["split"].copy()
+    unit = frame["unit"] if "unit" in frame else frame["group_id"]
     for name in ("validation", "target"):
-        groups = np.sort(frame.loc[split == "train", "group_id"].unique())
+        groups = np.sort(unit[split == "train"].unique())
         if (split == name).any() or len(groups) < 3:
             continue
         nearest = groups[np.argmin(hash_unit(groups.tolist(), SPLIT_SALT))]
-        split[frame["group_id"] == nearest] = name
+        split[(unit == nearest) & (split == "train")] = name
     return split
+
+
+def alike(texts: pl.Series) -> pl.Series:
+    """What near-duplicate texts have in common: their words, in any order and any case, without marks.
+
+    Units of a split are made of it, so that "Red shoe!" and "shoe red" never lie on both sides.
+    """
+    words = texts.str.normalize("NFKC").str.to_lowercase().str.extract_all(r"\w+")
+    key = words.list.unique().list.sort().list.join(" ")
+    return pl.select(pl.when(key != "").then(key).otherwise(texts)).to_series()
+
+
+def splits_by_time(timestamps: pd.Series) -> pd.Series:
+    """The last fifth of the rows in time is tested, the tenth before it validates.
+
+    Rows of one moment stay together. The target is left to the hash of the unit.
+
+    Args:
+        timestamps: (n,) in UTC.
+
+    Raises:
+        BadInput: A time is missing.
+    """
+    if timestamps.isna().any():
+        raise BadInput(
+            f"policy.holdout time: {int(timestamps.isna().sum())} of {len(timestamps)} rows have no time; "
+            "name the column with --columns timestamp=COLUMN, or leave the holdout out"
+        )
+    first, second = timestamps.quantile([0.7, 0.8], interpolation="lower")
+    return pd.Series(
+        np.select([timestamps > second, timestamps > first], ["test", "validation"], "train").astype(object),
+        index=timestamps.index,
+    )
+
+
+def check_leaks(rows: pd.DataFrame, clock: str = "") -> None:
+    """See that nothing of the test split was in training: no list, no unit, no future.
+
+    Args:
+        rows: Columns group_id, split; where there: `unit`, which lies in one split unless the clock parts it,
+            `happened` and `seen_until`, as `Built` has them.
+        clock: As `Built` has it.
+
+    Raises:
+        BadInput: Something leaks.
+    """
+    apart = ["group_id"] if clock or "unit" not in rows else ["group_id", "unit"]
+    for column in apart:
+        torn = rows.groupby(column)["split"].nunique()
+        if (torn > 1).any():
+            raise BadInput(
+                f"leak: {int((torn > 1).sum())} of {len(torn)} values of {column} lie in more than one split "
+                f"(e.g. {str(torn.index[torn > 1][0])[:80]!r}); leave the split column out, or mend it"
+            )
+    if "seen_until" in rows:
+        late = rows["seen_until"] > rows["happened"]
+        if late.any():
+            raise BadInput(f"leak: {int(late.sum())} contexts tell of what came after their label")
+    if clock:
+        by = rows["unit"] if clock == "user" else pd.Series("all", index=rows.index)
+        tested = (rows["split"] == "test").to_numpy()
+        first = rows["happened"][tested].groupby(by[tested]).min()
+        last = rows["happened"][~tested].groupby(by[~tested]).max()
+        late = last.reindex(first.index) >= first
+        if late.any():
+            raise BadInput(
+                f"leak: {int(late.sum())} of {len(first)} test histories ({late.index[late][0]!r}) come "
+                "before something that is trained on; order the log by time, or name its column"
+            )

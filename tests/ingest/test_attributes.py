@@ -61,5 +61,5 @@ def test_a_column_that_only_looks_like_an_attribute_stops_nothing(tmp_path):
 
 
 def test_items_alone_join_columns():
-    with pytest.raises(BadInput, match="only item may join columns, not brand"):
+    with pytest.raises(BadInput, match="feature may join columns, not brand"):
         parse_columns("query=q,item=t,brand=a+b")

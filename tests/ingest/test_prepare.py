@@ -231,7 +231,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, words):
         prepare(IngestConfig(str(file)))
 
 
-@pytest.mark.parametrize("text", ["query", "flavour=x", "query=a+b", "item="])
+@pytest.mark.parametrize("text", ["query", "flavour=x", "label=a+b", "item="])
 def test_a_column_map_that_means_nothing_is_refused(text):
     with pytest.raises(BadInput, match="--columns"):
         parse_columns(text)

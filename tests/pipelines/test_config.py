@@ -75,7 +75,7 @@ def test_a_warm_up_takes_one_pass_unless_it_learns_the_target():
         (["name=a/b"], "name: .*letters, digits"),
         (["name=o'brien"], "name: .*letters, digits"),
         (["columns.lable=y"], "unknown role 'lable'"),
-        (["columns.query=[a, b]"], "only item may join columns, not query"),
+        (["columns.label=[a, b]"], "may join columns, not label"),
         (["columns.item=[]"], "item names no column"),
         (["columns=[a]"], "expected role: column"),
         (["plan=cheap"], "plan: Input should be 'vectors', 'default' or 'full'"),
