@@ -1,0 +1,60 @@
+"""Every reader through the same checks, on files in their published layouts."""
+
+import polars as pl
+import pytest
+from assay.components.core.errors import BadInput
+from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.known import READERS, claimed, gathered
+from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.tables import SCHEMAS, canonical, logged_rows
+
+from tests.ingest.readers.published import FILES, cut
+
+
+def test_every_reader_has_a_file():
+    assert sorted(FILES) == sorted(READERS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_reader_and_no_other_before_it_claims_the_files(name, tmp_path):
+    for file in FILES[name](tmp_path):
+        claims = {other: READERS[other].claims(Source(str(file))) for other in READERS}
+        why = claims[name]
+        assert isinstance(why, str), file.name
+        assert why, file.name
+        before = list(READERS)[: list(READERS).index(name)]
+        assert [other for other in before if claims[other]] == [], file.name
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_tables_are_canonical_and_every_row_says_where_it_is_from(name, tmp_path):
+    for file in FILES[name](tmp_path):
+        read = list(READERS[name].read(Source(str(file)), Ledger()))
+        assert sum(len(frame) for _, frame in read) > 0
+        for table, frame in read:
+            whole = canonical(table, frame)
+            assert set(SCHEMAS[table]) <= set(whole.columns)
+            assert whole["source"].unique().to_list() == [file.name]
+            assert whole["row"].null_count() == 0
+            assert whole["row"].min() >= 1
+            key = {"queries": "query_id", "items": "item_id"}.get(table, "item_id")
+            assert whole[key].null_count() == 0
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_rows_in_are_the_logged_rows(name, tmp_path):
+    ledger = Ledger()
+    files = FILES[name](tmp_path)
+    tables = gathered(claimed([Source(str(file)) for file in files]), ledger)
+    assert ledger.dropped == {}
+    assert ledger.rows_in == logged_rows(tables) > 0
+    assert all(isinstance(frame, pl.DataFrame) for frame in tables.values())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_within_a_record_is_refused_with_its_place(name, tmp_path):
+    for file in FILES[name](tmp_path):
+        source = Source(str(cut(file)))
+        with pytest.raises(BadInput, match=r"line \d|row \d|not a readable parquet|ends early") as refused:
+            gathered(claimed([source]), Ledger())
+        assert file.name in str(refused.value)
