@@ -20,6 +20,7 @@ from assay.components.ingest.readers.sources import ROWS, Source
 
 _QRELS = {"query-id": pl.String, "corpus-id": pl.String, "score": pl.Float64}
 _TEXTS = dict.fromkeys(("_id", "title", "text"), pl.String)
+_KEYS = {"_id", "title", "text", "metadata", "url"}
 _PAIR = re.compile(r"[^\s\t]+\t[^\t]*")
 _TREC = re.compile(r"\S+\s+(0|Q0)\s+\S+\s+-?\d+\s*")
 _SPLITS = {"train": "train", "dev": "validation", "valid": "validation", "test": "test"}
@@ -29,7 +30,10 @@ def _claims(source: Source) -> str | None:
     if source.has(*_QRELS):
         return "columns query-id, corpus-id, score"
     if source.has("_id", "text") and source.kind in ("jsonl", "parquet"):
-        return f"columns _id, text: the {_table(source)}"
+        # Exports of databases have `_id` and `text` too, among others.
+        if set(source.columns) <= _KEYS or source.stem.startswith(("corpus", "queries")):
+            return f"columns _id, text: the {_table(source)}"
+        return None
     if source.kind != "csv":
         return None
     if all(_TREC.fullmatch(line) for line in source.head):

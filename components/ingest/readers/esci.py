@@ -31,12 +31,14 @@ _SCHEMA = dict.fromkeys(
 
 def _claims(source: Source) -> str | None:
     there = set(source.columns)
-    locale = next((name for name in _LOCALES if name in there), None)
-    if locale and {"query", "product_id"} <= there:
-        label = next((name for name in _LABELS if name in there), None)
-        return label and f"columns query, product_id, {locale}, {label}"
-    if locale and {"product_id", "product_title"} <= there:
-        return f"columns product_id, product_title, {locale}"
+    locale = next((name for name in _LOCALES if name in there), "")
+    if locale and {"query", "product_id", "esci_label"} <= there:
+        return f"columns query, product_id, {locale}, esci_label"
+    # A column `label` may be any; beside bullet points it is theirs.
+    if locale and {"query", "product_id", "label", "product_bullet_point"} <= there:
+        return f"columns query, product_id, product_bullet_point, {locale}, label"
+    if {"product_id", "product_title", "product_locale"} <= there:
+        return "columns product_id, product_title, product_locale"
     if there == {"query_id", "source"}:
         return "columns query_id, source and no other"
     return None

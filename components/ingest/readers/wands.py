@@ -28,14 +28,14 @@ _PRODUCT = {
 _FILES = (
     ({"query_id", "query", "query_class"}, "columns query_id, query, query_class"),
     ({"product_id", "product_name", "category_hierarchy"}, "columns product_name, category_hierarchy"),
-    ({"id", "query_id", "product_id", "label"}, "columns id, query_id, product_id, label"),
 )
+_LABELLED = {"id", "query_id", "product_id", "label"}
 
 
 def _claims(source: Source) -> str | None:
     there = set(source.columns)
-    if "query" in there and "product_id" in there:
-        return None
+    if there == _LABELLED:
+        return "columns id, query_id, product_id, label and no other"
     return next((why for names, why in _FILES if names <= there), None)
 
 
