@@ -58,3 +58,21 @@ def test_a_file_cut_within_a_record_is_refused_with_its_place(name, tmp_path):
         with pytest.raises(BadInput, match=r"line \d|row \d|not a readable parquet|ends early") as refused:
             gathered(claimed([source]), Ledger())
         assert file.name in str(refused.value)
+
+
+HOUSE = {
+    "pairs.csv": "query,title,grade\na,b,1\n",
+    "rated.csv": "query,product_id,product_title,locale,label\na,1,b,us,0.5\n",
+    "products.csv": "product_id,product_title,locale,price\n1,b,us,2\n",
+    "labels.csv": "id,query_id,product_id,label,price\n1,1,1,2,3\n",
+    "texts.jsonl": '{"_id": "1", "text": "good", "stars": 5}\n',
+    "clicks.jsonl": '{"event": "click", "item": "1"}\n',
+    "notes.tsv": "1\tqueries\n2\tand more\n",
+    "numbers.txt": "1 2 3\n",
+}
+
+
+@pytest.mark.parametrize("name", HOUSE)
+def test_a_file_of_a_house_of_its_own_is_claimed_by_none(name, tmp_path):
+    (tmp_path / name).write_text(HOUSE[name])
+    assert [reader for reader in READERS if READERS[reader].claims(Source(str(tmp_path / name)))] == []
