@@ -1,11 +1,13 @@
 """OpenSearch User Behavior Insights 1.0 to 1.3: queries with the lists they were answered with, and events.
 
 Schema: https://github.com/o19s/ubi. As it is found: JSON lines, `_bulk` bodies, `index<TAB>json` lines,
-exports with `_source`, parquet nested or flat, csv; queries and events in files of their own or mixed in one.
+exports with `_source`, answers of `_search`, parquet nested or flat, csv; queries and events in files of their
+own or mixed in one.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -51,7 +53,9 @@ def _claims(source: Source) -> str | None:
     if source.kind == "parquet":
         return _known(source.columns)
     if source.kind == "json":
-        return None
+        answered = next(_answered(source), None) if source.has("hits") else None
+        named = answered and _known(_keys(answered[1]))
+        return named and f"search hits whose _source has {named}"
     first = source.head[0]
     if _TABBED.match(first):
         named = _known(_keys(first.partition("\t")[2]))
@@ -97,6 +101,9 @@ def _frames(source: Source) -> Iterator[pl.DataFrame]:
     if source.kind == "parquet":
         yield from rows(source, _SCHEMA)
         return
+    if source.kind == "json":
+        yield from records(source, _answered(source), _SCHEMA, _with_objects)
+        return
     first = source.head[0]
     lines = source.lines()
     if _TABBED.match(first):
@@ -124,6 +131,15 @@ def _untabbed(source: Source) -> Iterator[tuple[int, str]]:
         if not tab:
             raise BadInput(f"{source.path}, line {number}: no tab between index and object: the file was cut")
         yield number, text
+
+
+def _answered(source: Source) -> Iterator[tuple[int, str]]:
+    """The documents of an answer of `_search`, numbered by hit."""
+    found = source.document().get("hits")
+    hits = found.get("hits") if isinstance(found, dict) else None
+    for number, hit in enumerate(hits if isinstance(hits, list) else [], start=1):
+        if isinstance(hit, dict) and isinstance(hit.get("_source"), dict):
+            yield number, json.dumps(hit["_source"])
 
 
 def _documents(source: Source) -> Iterator[tuple[int, str]]:

@@ -41,6 +41,9 @@ FORMS = {
     "log.json.gz.jsonl": lambda records: "".join(
         json.dumps({"_index": "ubi", "_id": str(n), "_source": one}) + "\n" for n, one in enumerate(records)
     ),
+    "log.json": lambda records: json.dumps(
+        {"took": 1, "hits": {"hits": [{"_source": one} for one in records]}}
+    ),
     "log.log": lambda records: "".join(f".ubi_log_events\t{json.dumps(one)}\n" for one in records),
     "log.tsv": lambda records: "".join(f"ubi_events\t{json.dumps(one)}\n" for one in records),
 }
