@@ -1,7 +1,7 @@
 """LETOR and LibSVM: `4 qid:1 1:9.83 2:12.31 # 7555 rambo`, a grade, a query, numbers, and the document.
 
 Qin and Liu 2013, "Introducing LETOR 4.0 Datasets". The comment names the document, alone or first
-(`# 7555 rambo`) or as `#docid = GX000-00-0000000 inc = 1`; a line `# qid:1: rambo` has a query's text.
+(`# 7555 rambo`) or as `#docid = GX000-00-0000000 inc = 1`; a line `# qid:1: rambo*1` has a query's text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from assay.components.ingest.readers.reader import Chunks, Reader
 from assay.components.ingest.readers.sources import ROWS, Source
 
 _LINE = r"^\s*-?\d+(\.\d+)?\s+qid:\S+(\s+[^\s:#]+:[-+.\deEnNaAiIfF]+)*\s*(#.*)?$"
-_QUERY = r"^\s*#\s*qid:([^\s:]+):\s*(.*\S)"
+_QUERY = r"^\s*#\s*qid:([^\s:]+):\s*(.*?\S)(?:\*\d+)?\s*$"
 
 
 def _claims(source: Source) -> str | None:

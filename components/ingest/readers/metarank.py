@@ -114,7 +114,8 @@ def _rows(source: Source, number: int, event: dict[str, Any]) -> Iterator[tuple[
             raise BadInput(f"{source.path}, line {number}: items of a ranking must be a list of objects")
         for position, item in enumerate(items, start=1):
             item_id = _text(item.get("id"))
-            given = _fields(source, number, item) | {"relevancy": item.get("relevancy")}
+            # Written plain, or among the fields.
+            given = {"relevancy": item.get("relevancy")} | _fields(source, number, item)
             known = {f"feature.{name}": float(value) for name, value in given.items() if _is_number(value)}
             yield "impressions", asked | {"item_id": item_id, "position": position} | known
             if item.get("label") is not None:

@@ -1,8 +1,8 @@
 """OpenSearch User Behavior Insights 1.0 to 1.3: queries with the lists they were answered with, and events.
 
 Schema: https://github.com/o19s/ubi. As it is found: JSON lines, `_bulk` bodies, `index<TAB>json` lines,
-exports with `_source`, answers of `_search`, parquet nested or flat, csv; queries and events in files of their
-own or mixed in one.
+exports with `_source`, answers of `_search`, parquet nested or flat, csv; queries and events in files of
+their own or mixed in one.
 """
 
 from __future__ import annotations
@@ -88,9 +88,10 @@ def _known(columns: list[str]) -> str | None:
 def _read(source: Source, ledger: Ledger) -> Chunks:
     for frame in _frames(source):
         event = pl.col("action_name").is_not_null()
-        query = pl.any_horizontal(pl.col("query_response_id", "user_query", *_HITS).is_not_null()) & (
-            pl.col(f"{_OBJECT}.object_id").is_null() & pl.col(f"{_OBJECT}.internal_id").is_null()
-        )
+        # Without an action and an object it is a query, but among events only if it has what queries have.
+        told = pl.any_horizontal(pl.col("query_response_id", *_HITS).is_not_null())
+        bare = pl.all_horizontal(pl.col(f"{_OBJECT}.object_id", f"{_OBJECT}.internal_id").is_null())
+        query = bare & (told | pl.lit(not source.has("action_name")))
         frame = kept(frame, event | query, "missing_action", "query_id", source, ledger)
         frame = _plain(frame, source, ledger)
         yield from _events(frame.filter(event))

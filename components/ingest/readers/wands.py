@@ -15,10 +15,12 @@ GRADES = {"exact": 2.0, "partial": 1.0, "irrelevant": 0.0}
 _QUERY = dict.fromkeys(("query_id", "query", "query_class"), pl.String)
 _LABEL = dict.fromkeys(("query_id", "product_id", "label"), pl.String)
 _COUNTS = ("rating_count", "average_rating", "review_count")
+_HIERARCHY = ("category hierarchy", "category_hierarchy")
+"""As it is published, and as its own description has it."""
 _PRODUCT = {
     **dict.fromkeys(
         (
-            *("product_id", "product_name", "product_class", "category_hierarchy"),
+            *("product_id", "product_name", "product_class", *_HIERARCHY),
             *("product_description", "product_features"),
         ),
         pl.String,
@@ -27,7 +29,7 @@ _PRODUCT = {
 }
 _FILES = (
     ({"query_id", "query", "query_class"}, "columns query_id, query, query_class"),
-    ({"product_id", "product_name", "category_hierarchy"}, "columns product_name, category_hierarchy"),
+    *(({"product_id", "product_name", name}, f"columns product_name, {name}") for name in _HIERARCHY),
 )
 _LABELLED = {"id", "query_id", "product_id", "label"}
 
@@ -67,7 +69,7 @@ def _items(frame: pl.DataFrame) -> pl.DataFrame:
         "row",
         item_id="product_id",
         text=text_of("product_name", "product_class", "product_description", "folded"),
-        category="category_hierarchy",
+        category=pl.coalesce(_HIERARCHY),
         type="product_class",
         colour=features.str.extract(r"(?:^|\|)\s*colou?r\s*:\s*([^|]*[^|\s])"),
         **{f"feature.{name}": pl.col(name) for name in _COUNTS},

@@ -167,7 +167,7 @@ def wands(folder: Path) -> list[Path]:
         "product_id",
         "product_name",
         "product_class",
-        "category_hierarchy",
+        "category hierarchy",
         "product_description",
         "product_features",
         "rating_count",
@@ -242,7 +242,7 @@ def bge(folder: Path) -> list[Path]:
 
 def letor(folder: Path) -> list[Path]:
     lines = [f"{n % 5} qid:{n // 4} 1:9.83{n} 2:12.31 # 75{n} rambo" for n in range(7)]
-    (folder / "movies.txt").write_text("# qid:0: rambo\n" + "\n".join(lines) + "\n")
+    (folder / "movies.txt").write_text("# qid:0: rambo*1\n" + "\n".join(lines) + "\n")
     return [folder / "movies.txt"]
 
 

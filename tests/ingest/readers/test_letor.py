@@ -41,6 +41,22 @@ def test_the_ways_in_which_a_document_is_named(tmp_path):
     assert (ledger.noted, ledger.examples) == ({"unnamed_item": 1}, {"unnamed_item": ["fold1.txt, row 5"]})
 
 
+def test_comments_first_and_no_features(tmp_path):
+    """As the demo of the Elasticsearch plugin has it."""
+    head = "".join(
+        f"# qid:{n}: {text}*1\n" for n, text in enumerate(["rambo", "m*a*s*h", "her", "emma", "jobs", "u2*2"])
+    )
+    file = written(
+        tmp_path, "movie_judgments.txt", head + "\n4\tqid:0\t # 7555\trambo\n0\tqid:1\t # 11\tm*a*s*h\n"
+    )
+    tables, ledger, readers = read(file)
+    assert readers == ["letor"]
+    assert tables["queries"]["query"].to_list() == ["rambo", "m*a*s*h", "her", "emma", "jobs", "u2*2"]
+    assert tables["judgments"].select("query_id", "item_id", "grade", "row").rows() == [
+        ("0", "7555", 4.0, 8), ("1", "11", 0.0, 9),
+    ]  # fmt: skip
+
+
 def test_a_file_cut_within_a_record_is_refused(tmp_path):
     [file] = letor(tmp_path)
     with pytest.raises(

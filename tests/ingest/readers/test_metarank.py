@@ -37,7 +37,8 @@ def test_items_rankings_and_interactions(tmp_path):
 def test_labels_are_judgments_and_an_interaction_may_have_no_ranking(tmp_path):
     events = [
         {"event": "ranking", "id": "r1", "timestamp": 1599391467, "fields": [{"name": "query", "value": "a"}],
-         "items": [{"id": 5, "label": 3}, {"id": 6, "label": 0}, {"id": 7}]},
+         "items": [{"id": 5, "label": 3}, {"id": 6, "label": 0},
+                   {"id": 7, "label": None, "fields": [{"name": "relevancy", "value": 0.5}]}]},
         {"event": "interaction", "id": "e1", "timestamp": "2020-09-06T11:24:28Z", "type": "like", "item": 5},
         {"event": "interaction", "id": "e2", "ranking": "", "timestamp": "1599391468000", "type": "purchase",
          "item": "6", "fields": [{"name": "price", "value": 9.5}]},
@@ -48,7 +49,9 @@ def test_labels_are_judgments_and_an_interaction_may_have_no_ranking(tmp_path):
     assert tables["judgments"].select("query_id", "query", "item_id", "grade").rows() == [
         ("r1", "a", "5", 3.0), ("r1", "a", "6", 0.0),
     ]  # fmt: skip
-    assert tables["impressions"]["item_id"].to_list() == ["5", "6", "7"]
+    assert tables["impressions"].select("item_id", "feature.relevancy").rows() == [
+        ("5", None), ("6", None), ("7", 0.5),
+    ]  # fmt: skip
     assert tables["events"].select("action", "query_id", "value", "attribute.action_name").rows() == [
         ("like", None, None, None), ("purchase", None, 9.5, None), ("other", None, None, "filter-applied"),
     ]  # fmt: skip

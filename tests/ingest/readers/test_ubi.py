@@ -163,6 +163,18 @@ def test_what_real_logs_are_like(tmp_path):
     assert ledger.rows_in == 9
 
 
+def test_a_query_of_no_words_is_a_query(tmp_path):
+    queries = [ubi_query(n, []) | {"user_query": "", "user_id": " "} for n in range(2)]
+    for query in queries:
+        del query["query_response_id"], query["query_response_hit_ids"]
+    tables, ledger, _ = read(written(tmp_path, "bulk.ndjson", as_bulk([*queries, ubi_event(1)])))
+    assert tables["queries"].select("query_id", "query", "user_id").rows() == [
+        ("q0", None, "c0"),
+        ("q1", None, "c1"),
+    ]
+    assert ledger.dropped == {}
+
+
 def test_numeric_ids_of_a_parquet_with_nulls_are_whole(tmp_path):
     frame = pl.DataFrame(
         {
