@@ -37,8 +37,7 @@ def test_tables_are_canonical_and_every_row_says_where_it_is_from(name, tmp_path
             assert whole["source"].unique().to_list() == [file.name]
             assert whole["row"].null_count() == 0
             assert whole["row"].min() >= 1
-            key = {"queries": "query_id", "items": "item_id"}.get(table, "item_id")
-            assert whole[key].null_count() == 0
+            assert whole["query_id" if table == "queries" else "item_id"].null_count() == 0
 
 
 @pytest.mark.parametrize("name", FILES)

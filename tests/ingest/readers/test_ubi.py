@@ -5,6 +5,8 @@ import json
 import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.ingest.readers.published import jsonl, ubi, ubi_event, ubi_query
 from tests.ingest.readers.reading import read, written
@@ -186,6 +188,66 @@ def test_numeric_ids_of_a_parquet_with_nulls_are_whole(tmp_path):
     frame.write_parquet(tmp_path / "events.parquet")
     tables, _, _ = read(tmp_path / "events.parquet")
     assert tables["events"].select("query_id", "item_id").rows() == [("7", "12"), (None, "3")]
+
+
+RECORD = st.fixed_dictionaries(
+    {},
+    optional={
+        "action_name": st.none() | st.sampled_from(["click", "impression", "hover", ""]),
+        "query_id": st.none() | st.sampled_from(["q1", 7, ""]),
+        "user_query": st.none() | st.text(max_size=3),
+        "timestamp": st.one_of(st.none(), st.integers(0, 2**41), st.just("2025-03-01"), st.text(max_size=3)),
+        "query_response_hit_ids": st.none() | st.lists(st.sampled_from(["p1", 2, None]), max_size=3),
+        "event_attributes": st.none()
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "object": st.none() | st.fixed_dictionaries({"object_id": st.sampled_from(["p1", 2, None])}),
+                "position": st.one_of(
+                    st.none(),
+                    st.integers(0, 9),
+                    st.just("first"),
+                    st.just({"ordinal": "3"}),
+                    st.just({"x": 1}),
+                ),
+            },
+        ),
+    },
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(RECORD, min_size=1, max_size=8))
+def test_no_record_vanishes(tmp_path_factory, records):
+    """Each is a query, an event, an impression, or dropped with a reason; a hit is an impression too."""
+    folder = tmp_path_factory.mktemp("ubi")
+    file = written(folder, "bulk.ndjson", as_bulk([ubi_event(0), *records]))
+    tables, ledger, _ = read(file)
+    rows = {
+        name: tables[name].height if name in tables else 0 for name in ("queries", "events", "impressions")
+    }
+    done = [one.get("action_name") or "" for one in records]
+    hits = sum(
+        len(one.get("query_response_hit_ids") or [])
+        for one, action in zip(records, done, strict=True)
+        if not action
+    )
+    dropped = ledger.dropped.get("missing_action", 0)
+    assert rows["events"] == 1 + sum(action in ("click", "hover") for action in done)
+    assert rows["queries"] + dropped == done.count("")
+    assert rows["impressions"] >= done.count("impression")
+    assert rows["impressions"] - done.count("impression") == hits - _hits_of_dropped(records)
+    assert ledger.rows_in == rows["events"] + rows["impressions"] + dropped
+
+
+def _hits_of_dropped(records):
+    """Hits beside an object but without an action: neither a query nor an event."""
+    return sum(
+        len(one.get("query_response_hit_ids") or [])
+        for one in records
+        if not one.get("action_name")
+        and ((one.get("event_attributes") or {}).get("object") or {}).get("object_id") is not None
+    )
 
 
 @pytest.mark.parametrize(
