@@ -11,7 +11,7 @@ from assay.components.core.manifest import publishing
 from assay.components.core.samples import sample_ids, text_id, write_samples
 from assay.components.ingest.writers import WRITERS, export
 
-from tests.ingest.readers.reading import read
+from tests.ingest.readers.by_claim import read
 
 QUERIES = ["red shoes", '"4k" tv\tsmart', "学习 桌", "nothing fits"]
 GRADES = [[3, 2, 0, 1, 0], [3, 3, 3, 1], [0, 2], [0, 1, 0]]

@@ -3,8 +3,8 @@
 import pytest
 from assay.components.core.errors import BadInput
 
+from tests.ingest.readers.by_claim import read, written
 from tests.ingest.readers.published import beir, cut, jsonl, table
-from tests.ingest.readers.reading import read, written
 
 
 def test_corpus_queries_and_qrels(tmp_path):

@@ -4,8 +4,8 @@ import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.samples import text_id
 
+from tests.ingest.readers.by_claim import read
 from tests.ingest.readers.published import bge, cut, jsonl
-from tests.ingest.readers.reading import read
 
 
 def test_texts_are_items_by_their_hash(tmp_path):

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
 
+from tests.ingest.readers.by_claim import read
 from tests.ingest.readers.published import cut, esci, table
-from tests.ingest.readers.reading import read
 
 CUP = ["query_id", "query", "query_locale", "product_id", "esci_label"]
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from assay.components.core.errors import BadInput
 
+from tests.ingest.readers.by_claim import read, written
 from tests.ingest.readers.published import cut, jsonl, quepid, workbench
-from tests.ingest.readers.reading import read, written
 
 
 def test_ratings_of_the_workbench_are_text(tmp_path):

@@ -5,8 +5,8 @@ import json
 import pytest
 from assay.components.core.errors import BadInput
 
+from tests.ingest.readers.by_claim import read, written
 from tests.ingest.readers.published import jsonl, metarank
-from tests.ingest.readers.reading import read, written
 
 
 def test_items_rankings_and_interactions(tmp_path):

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
 
+from tests.ingest.readers.by_claim import read
 from tests.ingest.readers.published import cut, msrd, table
-from tests.ingest.readers.reading import read
 
 
 def test_judgments_and_corpus(tmp_path):

@@ -11,7 +11,7 @@ from assay.components.ingest.readers.sources import Source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ingest.readers.reading import written
+from tests.ingest.readers.by_claim import written
 
 SCHEMA = {"id": pl.String, "a.b.c": pl.String, "a.n": pl.Float64, "tags": pl.List(pl.String)}
 ODD = {"id": {"not": "a text"}, "a": [1]}

@@ -8,8 +8,8 @@ from assay.components.core.errors import BadInput
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.ingest.readers.by_claim import read, written
 from tests.ingest.readers.published import jsonl, ubi, ubi_event, ubi_query
-from tests.ingest.readers.reading import read, written
 
 KEYS = ["action", "query_id", "item_id", "position", "user_id", "session_id", "timestamp"]
 

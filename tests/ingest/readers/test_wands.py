@@ -3,8 +3,8 @@
 import pytest
 from assay.components.core.errors import BadInput
 
+from tests.ingest.readers.by_claim import read
 from tests.ingest.readers.published import cut, table, wands
-from tests.ingest.readers.reading import read
 
 
 def test_queries_products_and_labels(tmp_path):
