@@ -7,12 +7,30 @@ from dataclasses import dataclass
 
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers import trec
+from assay.components.ingest.readers import (
+    beir,
+    bge,
+    esci,
+    judgments,
+    letor,
+    metarank,
+    msrd,
+    trec,
+    ubi,
+    wands,
+)
 from assay.components.ingest.readers.reader import Reader
 from assay.components.ingest.readers.sources import Source
 from assay.components.ingest.tables import Tables, joined, logged_rows
 
-READERS: dict[str, Reader] = {reader.name: reader for reader in (trec.QRELS, trec.RUN)}
+READERS: dict[str, Reader] = {
+    reader.name: reader
+    for reader in (
+        *(ubi.UBI, metarank.METARANK, esci.ESCI, wands.WANDS, msrd.MSRD, bge.BGE),
+        *(judgments.WORKBENCH, judgments.QUEPID, beir.BEIR, letor.LETOR),
+        *(trec.QRELS, trec.RUN),
+    )
+}
 """In the order they are asked: what is told by more comes first."""
 
 
