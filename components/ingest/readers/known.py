@@ -7,12 +7,32 @@ from dataclasses import dataclass
 
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers import trec
+from assay.components.ingest.readers import (
+    amazon_reviews,
+    avazu,
+    criteo,
+    interactions,
+    movielens,
+    open_bandit,
+    otto,
+    recbole,
+    rees46,
+    retailrocket,
+    reviews,
+    trec,
+)
 from assay.components.ingest.readers.reader import Reader
 from assay.components.ingest.readers.sources import Source
 from assay.components.ingest.tables import Tables, joined, logged_rows
 
-READERS: dict[str, Reader] = {reader.name: reader for reader in (trec.QRELS, trec.RUN)}
+_SHOP = (
+    *(amazon_reviews.REVIEWS, amazon_reviews.RATINGS, amazon_reviews.META),
+    *(open_bandit.IMPRESSIONS, open_bandit.ITEMS, avazu.IMPRESSIONS, criteo.DISPLAY, criteo.UPLIFT),
+    *(retailrocket.EVENTS, retailrocket.PROPERTIES, retailrocket.TREE, rees46.EVENTS, otto.EVENTS),
+    *(recbole.INTERACTIONS, recbole.ITEMS, movielens.RATINGS, movielens.MOVIES),
+    *(interactions.INTERACTIONS, interactions.ITEMS, reviews.REVIEWS),
+)
+READERS: dict[str, Reader] = {reader.name: reader for reader in (*_SHOP, trec.QRELS, trec.RUN)}
 """In the order they are asked: what is told by more comes first."""
 
 
