@@ -12,6 +12,7 @@ from assay.components.ingest.readers import (
     avazu,
     criteo,
     interactions,
+    mapping,
     movielens,
     open_bandit,
     otto,
@@ -31,6 +32,7 @@ _SHOP = (
     *(retailrocket.EVENTS, retailrocket.PROPERTIES, retailrocket.TREE, rees46.EVENTS, otto.EVENTS),
     *(recbole.INTERACTIONS, recbole.ITEMS, movielens.RATINGS, movielens.MOVIES),
     *(interactions.INTERACTIONS, interactions.ITEMS, reviews.REVIEWS),
+    *map(mapping.reader_of, mapping.shipped()),
 )
 READERS: dict[str, Reader] = {reader.name: reader for reader in (*_SHOP, trec.QRELS, trec.RUN)}
 """In the order they are asked: what is told by more comes first."""

@@ -147,6 +147,82 @@ U_ITEM = (
     "|0|1|1|0|0|0|0|0|0|0|0|0|0|0|0|0|1|0|0\n"
 )
 
+ALGOLIA = (
+    {"eventType": "click", "eventName": "Product Clicked", "index": "products", "userToken": "anon-1",
+     "authenticatedUserToken": "user-1", "queryID": "43b15df305339e827f0ac0bdc5ebcaa7", "objectIDs": ["9780545139700"],
+     "positions": [7], "timestamp": 1700000000123},
+    {"eventType": "view", "eventName": "Shown", "index": "products", "userToken": "anon-1", "filters": None,
+     "objectIDs": ["a", "b"], "timestamp": 1700000001123},
+    {"eventType": "conversion", "eventSubtype": "purchase", "eventName": "Bought", "index": "products",
+     "userToken": "anon-1", "objectIDs": ["b", "c"], "objectData": [{"price": 10.5, "quantity": 2}, {"price": "3"}],
+     "value": 24, "currency": "EUR", "timestamp": 1700000002123},
+    {"eventType": "click", "eventName": "Filter", "index": "products", "userToken": "anon-1",
+     "filters": ["brand:apple"], "timestamp": 1700000003123},
+)  # fmt: skip
+
+
+def _track(number: int, event: str, **properties) -> dict:
+    return {
+        "type": "track", "event": event, "messageId": f"m{number}", "anonymousId": "anon-1", "userId": None,
+        "timestamp": f"2024-03-01T10:00:{number:02d}.000Z", "context": {"locale": "en-GB"},
+        "properties": properties,
+    }  # fmt: skip
+
+
+SEGMENT = (
+    _track(1, "Products Searched", query="red shoes"),
+    _track(2, "Product List Viewed", list_id="hot", category="Shoes", products=[
+        {"product_id": "p1", "name": "Runner", "brand": "Lark", "price": 19, "position": 1, "category": "Shoes"},
+        {"product_id": "p2", "name": "Boot", "price": 29.5},
+    ]),
+    _track(3, "Product Clicked", product_id="p2", name="Boot", price=29.5, position=2),
+    _track(4, "Product Added", product_id="p2", name="Boot", price=29.5, quantity=1),
+    _track(5, "Order Completed", order_id="o1", products=[{"product_id": "p2", "price": 29.5, "quantity": 2}]),
+    _track(6, "Product Reviewed", product_id="p2", review_id="r1", review_body="Good boots", rating="4"),
+    _track(7, "Signed Up"),
+)  # fmt: skip
+
+
+def _ga4(name: str, items: list[dict], **params) -> dict:
+    kinds = {str: "string_value", int: "int_value"}
+    return {
+        "event_date": "20240301", "event_timestamp": "1709287200123456", "event_name": name,
+        "event_params": [{"key": k, "value": {kinds[type(v)]: str(v)}} for k, v in params.items()],
+        "user_pseudo_id": "1234.5678", "device": {"category": "mobile", "language": "en-us"}, "items": items,
+        "ecommerce": {"transaction_id": "T1" if name == "purchase" else "(not set)"},
+    }  # fmt: skip
+
+
+GA4_ITEM = {
+    "item_id": "SKU1", "item_name": "Mug", "item_brand": "(not set)", "item_category": "Kitchen", "price": 9.5,
+    "quantity": "2", "item_list_name": "Search Results", "item_list_index": "(not set)",
+}  # fmt: skip
+GA4 = (
+    _ga4("view_search_results", [], search_term="mug", ga_session_id=77),
+    _ga4(
+        "view_item_list", [GA4_ITEM, GA4_ITEM | {"item_id": "SKU2", "item_list_index": "4"}], ga_session_id=77
+    ),
+    _ga4("select_item", [GA4_ITEM], ga_session_id=77),
+    _ga4("purchase", [GA4_ITEM], ga_session_id=77),
+    _ga4("purchase", [], ga_session_id=78),
+    _ga4("session_start", [], ga_session_id=77),
+)
+
+RETAIL = (
+    {"eventType": "search", "visitorId": "v1", "eventTime": "2024-03-01T10:00:00.25Z", "searchQuery": "mug",
+     "attributionToken": "tok", "productDetails": [{"product": {"id": "p1"}}, {"product": {"id": "p2"}}]},
+    {"eventType": "detail-page-view", "visitorId": "v1", "eventTime": "2024-03-01T10:01:00Z",
+     "attributionToken": "tok", "productDetails": [{"product": {"id": "p2"}}]},
+    {"eventType": "purchase-complete", "visitorId": "v1", "eventTime": "2024-03-01T10:02:00Z",
+     "productDetails": [{"product": {"id": "p2", "priceInfo": {"price": 4.5}}, "quantity": 3}],
+     "purchaseTransaction": {"id": "t1", "revenue": 13.5, "currencyCode": "USD"}, "userInfo": {"userId": "u1"}},
+    {"eventType": "home-page-view", "visitorId": "v1", "eventTime": "2024-03-01T10:03:00Z"},
+)  # fmt: skip
+PERSONALIZE = (
+    "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE,IMPRESSION,RECOMMENDATION_ID\n"
+    "u1,b,1586731606,Click,,a|b|c,R-1\nu1,b,1586735164,Purchase,12.5,,R-1\nu2,c,1586735158,Share,,,\n"
+)
+
 FILES: dict[str, Callable[[Path], list[Path]]] = {
     "amazon_reviews": json_lines(
         "reviews_Musical_Instruments_5.json", REVIEW_2014, REVIEW_2014 | {"overall": 1.0}
@@ -200,5 +276,15 @@ FILES: dict[str, Callable[[Path], list[Path]]] = {
     "criteo_uplift": text_file("criteo-uplift-v2.1.csv.gz", UPLIFT),
     "interactions": parquet("interactions.parquet", *GAMES),
     "interactions_items": parquet("items.parquet", *GAME_ITEMS),
+    "algolia_insights": json_lines("insights.ndjson.gz", *ALGOLIA),
+    "segment": json_lines("segment.jsonl", *SEGMENT),
+    "ga4": json_lines("events_20240301.json", *GA4),
+    "ga4/parquet": parquet("events_20240301.parquet", *GA4),
+    "google_retail": json_lines("user_events.json", *RETAIL),
+    "amazon_personalize": text_file("interactions.csv", PERSONALIZE),
+    "amazon_personalize_items": text_file(
+        "items.csv",
+        "ITEM_ID,PRICE,CATEGORY_L1,PRODUCT_DESCRIPTION\na,1.5,Kitchen,A mug\nb,2,Kitchen|Bath,A towel\n",
+    ),
 }
 """{reader, or reader/variant: writes its file, returns the paths}."""
