@@ -82,7 +82,10 @@ def records(source: Source, fields: Mapping[str, Any] | Sequence[str]) -> Iterat
 
 def _tabular(source: Source) -> Iterator[pl.DataFrame]:
     if source.kind != "lines":
-        yield from source.chunks()
+        for chunk in source.chunks():
+            # A column without a name gets one on the way.
+            chunk.columns = ["row", *header(source)]
+            yield chunk
         return
     # The ending does not say that the first line is names: it is read as a row, and left out.
     rows = 0

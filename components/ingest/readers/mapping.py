@@ -116,7 +116,8 @@ def _check_columns(known: Layout, source: Source) -> None:
     columns = header(source)
     for rule in known.rules:
         for where, path in rule.paths():
-            if path.optional or not path.segments or path.text in columns:
+            listed = path.each and rule.each and rule.each.optional
+            if path.optional or listed or not path.segments or path.text in columns:
                 continue
             if path.segments[0].name not in columns:
                 raise BadInput(

@@ -24,14 +24,14 @@ def _typed(source: Source) -> dict[str, str]:
     return {m[1]: m[2] for m in found if m} if all(found) else {}
 
 
-def _key(source: Source, names: dict[str, str], part: str, place: int = 0) -> str:
-    """The column of the users or the items: the token that is named so, or the one at a place.
+def _key(source: Source, names: dict[str, str], part: str, taken: str = "") -> str:
+    """The column of the users or the items: the token that is named so, or the first that is not taken.
 
     Raises:
         BadInput: There is none.
     """
-    tokens = [name for name, kind in names.items() if kind == "token"]
-    found = [name for name in tokens if part in name.lower()] or tokens[place:]
+    tokens = [name for name, kind in names.items() if kind == "token" and name != taken]
+    found = [name for name in tokens if part in name.lower()] or tokens
     if not found:
         raise BadInput(f"{source.path}: no id of the {part}; call its column {part}_id:token")
     return found[0]
@@ -49,7 +49,8 @@ def _claim(ending: str) -> Callable[[Source], str | None]:
 def _read_interactions(source: Source, ledger: Ledger) -> Chunks:
     """Events: of action rating where there is one, else `click`, the weakest sign that was a choice."""
     names = _typed(source)
-    user, item = _key(source, names, "user"), _key(source, names, "item", 1)
+    user = _key(source, names, "user")
+    item = _key(source, names, "item", user)
     time = next((name for name in names if name in _TIMES), None)
     others = [name for name in names if name not in (user, item, time, "rating")]
     for chunk in records(source, header(source)):

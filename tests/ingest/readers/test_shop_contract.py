@@ -5,23 +5,18 @@ import gzip
 import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
-from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.known import READERS, claimed, gathered
+from assay.components.ingest.readers.known import READERS
 from assay.components.ingest.readers.sources import expand
 from assay.components.ingest.tables import SCHEMAS, logged_rows
 
 from tests.ingest.readers.published_shop import FILES
-
-
-def read(paths):
-    ledger, claims = Ledger(), claimed(expand([str(path) for path in paths]))
-    return gathered(claims, ledger), ledger, claims
+from tests.ingest.readers.reading import read
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_published_file_becomes_canonical_tables(tmp_path, name):
     paths = FILES[name](tmp_path)
-    tables, ledger, claims = read(paths)
+    tables, ledger, claims = read(*paths)
     assert {one.reader.name for one in claims} == {name.split("/")[0]}
     assert all(one.why for one in claims)
     assert tables or name == "retailrocket_tree"
@@ -54,7 +49,7 @@ def test_a_file_cut_in_the_middle_of_a_record_is_refused(tmp_path, name):
     cut = data[:mark] if path.suffix != ".parquet" else data[: len(data) // 2]
     path.write_bytes(gzip.compress(cut) if packed else cut)
     with pytest.raises(BadInput, match=r"line \d+|row \d+|the last row|parquet") as refused:
-        read([path])
+        read(path)
     assert path.name in str(refused.value)
 
 
@@ -63,4 +58,4 @@ def test_a_compressed_file_that_ends_early_is_refused(tmp_path, name):
     [path] = FILES[name](tmp_path)
     path.write_bytes(path.read_bytes()[:-12])
     with pytest.raises(BadInput, match=path.name):
-        read([path])
+        read(path)
