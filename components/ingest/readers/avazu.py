@@ -52,7 +52,7 @@ def _read(source: Source, ledger: Ledger) -> Chunks:
             *(pl.col(name).alias(f"attribute.{name}") for name in (*_PLACES, *_DEVICE, *_CODES)),
         )
         yield placed("impressions", shown, source)
-        words = [pl.lit(name + " ") + pl.col(f"attribute.{name}") for name in ("C14", "C17", "C20", "C21")]
+        words = [pl.lit(name + " ") + pl.col(f"attribute.{name}") for name in ("C14", "C17", "C21")]
         size = pl.col("attribute.C15") + "x" + pl.col("attribute.C16")
         ads = fresh(shown).select(
             "row", "item_id", pl.concat_str(words, separator=" ", ignore_nulls=True).alias("text"), size=size

@@ -73,6 +73,8 @@ def records(source: Source, fields: Mapping[str, Any] | Sequence[str]) -> Iterat
     """
     wanted = dict(fields) if isinstance(fields, Mapping) else dict.fromkeys(fields, pl.String)
     if source.kind in ("jsonl", "json"):
+        if "row" in wanted:
+            raise BadInput(f"{source.path}: a key is called 'row', as lines are counted here; rename it")
         yield from _decoded(source, wanted)
         return
     for chunk in _tabular(source):

@@ -43,10 +43,10 @@ def _named(source: Source, column: str, known: tuple[str, ...]) -> pl.Expr:
     return pl.lit(_folder(source, known), dtype=pl.String)
 
 
-def _key(chunk: pl.DataFrame) -> pl.Expr:
-    """Items are numbered anew in each campaign."""
-    plain = pl.lit(ids(chunk["item_id"]))
-    return pl.concat_str([pl.col("campaign"), plain], separator="/", ignore_nulls=True).alias("item_id")
+def _key(chunk: pl.DataFrame, name: str, *folders: str) -> pl.Expr:
+    """Items are numbered anew in each campaign, impressions in each campaign of a policy."""
+    number_in = pl.lit(ids(chunk[name]))
+    return pl.concat_str([*map(pl.col, folders), number_in], separator="/", ignore_nulls=True)
 
 
 def _read_impressions(source: Source, ledger: Ledger) -> Chunks:
@@ -86,11 +86,13 @@ def _read_impressions(source: Source, ledger: Ledger) -> Chunks:
             *(number(chunk, name, source, ledger).alias(f"feature.{name}") for name in plain),
         ]
         if number_of is not None:
-            made.append(ids(chunk[number_of]).alias("impression_id"))
+            numbered = chunk.select(_key(chunk, number_of, "policy", "campaign").alias("impression_id"))
+            made.append(numbered.to_series())
         if affinities:
             made += _affinity(chunk, affinities, source)
-        shown = chunk.select("row", "campaign", "policy", *made, _key(chunk))
-        yield placed("impressions", shown.rename({"campaign": "context"}), source)
+        item = _key(chunk, "item_id", "campaign").alias("item_id")
+        shown = chunk.select("row", "policy", pl.col("campaign").alias("context"), *made, item)
+        yield placed("impressions", shown, source)
 
 
 def _affinity(chunk: pl.DataFrame, names: list[str], source: Source) -> list[pl.Series]:
@@ -115,16 +117,18 @@ def _affinity(chunk: pl.DataFrame, names: list[str], source: Source) -> list[pl.
 
 
 def _read_items(source: Source, ledger: Ledger) -> Chunks:
-    """Text: the hashed features in their order."""
+    """Text: the hashed features in their order, each after its name, for one hash may be of several."""
     campaign = ["campaign"] if has(source, "campaign") else []
     for chunk in records(source, ["item_id", *_ITEM, *campaign]):
         chunk = chunk.with_columns(campaign=_named(source, "campaign", _CAMPAIGNS))
-        hashed = [ids(chunk[name]).alias(f"attribute.{name}") for name in _ITEM[1:]]
+        words = [pl.lit(f"{name} ") + pl.lit(ids(chunk[name])) for name in _ITEM[1:]]
         items = chunk.select(
-            "row", _key(chunk), number(chunk, _ITEM[0], source, ledger).alias(f"feature.{_ITEM[0]}"), *hashed
+            "row",
+            _key(chunk, "item_id", "campaign").alias("item_id"),
+            number(chunk, _ITEM[0], source, ledger).alias(f"feature.{_ITEM[0]}"),
+            pl.concat_str(words, separator=", ", ignore_nulls=True).alias("text"),
         )
-        words = pl.concat_str([pl.col(one.name) for one in hashed], separator=" ", ignore_nulls=True)
-        yield placed("items", items.with_columns(text=words), source)
+        yield placed("items", items, source)
 
 
 IMPRESSIONS = Reader(

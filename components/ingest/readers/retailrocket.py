@@ -9,11 +9,15 @@ import polars as pl
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.readers.fields import actions, has, ids, moment, placed, records
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.sources import ROWS, Source
 
 _EVENT = ("timestamp", "visitorid", "event", "itemid")
 _PROPERTY = ("timestamp", "itemid", "property", "value")
 _TREE = ("categoryid", "parentid")
+_PLAIN = ("categoryid", "available")
+"""Properties that are not hashed."""
+_NUMBER = r"^n-?[0-9.]+$"
+"""A value that is a number: of what, the hash of its property does not say."""
 _ACTIONS = {"view": "view", "addtocart": "cart", "transaction": "purchase"}
 
 
@@ -40,9 +44,10 @@ def _read_events(source: Source, ledger: Ledger) -> Chunks:
 def _read_properties(source: Source, ledger: Ledger) -> Chunks:
     """The last value of each property of an item; text: those values in the order of the properties' names.
 
-    The file has 20 million rows, most of them a value once more; one row an item and property is held.
+    Numbers are left out. The file has 20 million rows, most of them a value once more; one row an item and
+    property is held.
     """
-    latest: pl.DataFrame | None = None
+    parts: list[pl.DataFrame] = []
     for chunk in records(source, _PROPERTY):
         found = chunk.select(
             pl.col("row").cast(pl.UInt32),
@@ -51,12 +56,13 @@ def _read_properties(source: Source, ledger: Ledger) -> Chunks:
             ids(chunk["property"]).cast(pl.Categorical).alias("property"),
             ids(chunk["value"]).alias("value"),
         )
-        both = found if latest is None else pl.concat([latest, found])
-        latest = both.sort("timestamp", "row").unique(["item_id", "property"], keep="last")
-    if latest is None:
-        return
-    one = latest.with_columns(pl.col("property").cast(pl.String)).sort("item_id", "property")
-    words = pl.col("value").filter(~pl.col("property").is_in(["categoryid", "available"]))
+        plain = pl.col("property").cast(pl.String).is_in(_PLAIN)
+        parts.append(found.filter(plain | ~pl.col("value").str.contains(_NUMBER)))
+        # As seldom as holds what is held to twice what is kept.
+        if sum(map(len, parts[1:])) > max(len(parts[0]), ROWS):
+            parts = [_latest(parts)]
+    one = _latest(parts).with_columns(pl.col("property").cast(pl.String)).sort("item_id", "property")
+    words = pl.col("value").filter(~pl.col("property").is_in(_PLAIN))
     items = one.group_by("item_id", maintain_order=True).agg(
         pl.col("row").min(),
         words.str.join(" ").alias("text"),
@@ -64,6 +70,11 @@ def _read_properties(source: Source, ledger: Ledger) -> Chunks:
         pl.col("value").filter(pl.col("property") == "available").first().alias("attribute.available"),
     )
     yield placed("items", items.with_columns(pl.col("text").replace("", None)), source)
+
+
+def _latest(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    rows = pl.concat(parts).sort("timestamp", "row", nulls_last=False)
+    return rows.unique(["item_id", "property"], keep="last")
 
 
 def _read_tree(source: Source, ledger: Ledger) -> Chunks:

@@ -210,6 +210,8 @@ class Source:
             self._parquet_batches() if self.kind == "parquet" else self._csv_batches(names, delimiter)
         ):
             frame = pl.DataFrame(pl.from_arrow(batch))
+            if "row" in frame.columns:
+                raise BadInput(f"{self.path}: a column is called 'row', as rows are counted here; rename it")
             if len(frame):
                 yield frame.with_row_index("row", offset=rows + 1)
                 rows += len(frame)

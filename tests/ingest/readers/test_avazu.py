@@ -20,7 +20,7 @@ def test_impressions_in_a_site_and_in_an_app(tmp_path):
     assert site["impression_id"] == "1000009418151094273"
     assert (site["attribute.C1"], site["attribute.device_model"]) == ("1005", "44956a24")
     assert filled(tables["items"])[0] == {
-        "row": 1, "item_id": "15706", "text": "C14 15706 C17 1722 C20 -1 C21 79", "size": "320x50",
+        "row": 1, "item_id": "15706", "text": "C14 15706 C17 1722 C21 79", "size": "320x50",
     }  # fmt: skip
 
 

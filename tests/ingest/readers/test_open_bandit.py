@@ -13,7 +13,7 @@ from tests.ingest.readers.reading import filled, read
 def test_impressions_and_items_of_a_campaign(tmp_path):
     tables, _, _ = read(*FILES["open_bandit"](tmp_path), *FILES["open_bandit_items"](tmp_path))
     assert filled(tables["impressions"])[1] == {
-        "row": 2, "impression_id": "1", "context": "men", "policy": "random", "item_id": "men/0",
+        "row": 2, "impression_id": "random/men/1", "context": "men", "policy": "random", "item_id": "men/0",
         "position": 3,
         "clicked": 1.0, "propensity": pytest.approx(1 / 34), "timestamp": "2019-11-24T00:00:19.715857Z",
         "attribute.user_feature_0": "4ae385d792f81dde", "attribute.user_feature_1": "4e7a8c",
@@ -23,9 +23,8 @@ def test_impressions_and_items_of_a_campaign(tmp_path):
     assert tables["impressions"]["feature.affinity_shown_item"].to_list() == [4.0, 2.0]
     assert tables["impressions"]["feature.affinity_sum"].to_list() == [5.0, 2.0]
     assert filled(tables["items"])[0] == {
-        "row": 1, "item_id": "men/0", "text": "ceca2003 eb6f942c 79509155",
-        "feature.item_feature_0": pytest.approx(-0.6771831), "attribute.item_feature_1": "ceca2003",
-        "attribute.item_feature_2": "eb6f942c", "attribute.item_feature_3": "79509155",
+        "row": 1, "item_id": "men/0", "feature.item_feature_0": pytest.approx(-0.6771831),
+        "text": "item_feature_1 ceca2003, item_feature_2 eb6f942c, item_feature_3 79509155",
     }  # fmt: skip
 
 
