@@ -8,13 +8,25 @@ from dataclasses import dataclass
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.readers import (
+    amazon_reviews,
+    avazu,
     beir,
     bge,
+    criteo,
     esci,
+    interactions,
     judgments,
     letor,
+    mapping,
     metarank,
+    movielens,
     msrd,
+    open_bandit,
+    otto,
+    recbole,
+    rees46,
+    retailrocket,
+    reviews,
     trec,
     ubi,
     wands,
@@ -23,14 +35,20 @@ from assay.components.ingest.readers.reader import Reader
 from assay.components.ingest.readers.sources import Source
 from assay.components.ingest.tables import Tables, joined, logged_rows
 
-READERS: dict[str, Reader] = {
-    reader.name: reader
-    for reader in (
-        *(ubi.UBI, metarank.METARANK, esci.ESCI, wands.WANDS, msrd.MSRD, bge.BGE),
-        *(judgments.WORKBENCH, judgments.QUEPID, beir.BEIR, letor.LETOR),
-        *(trec.QRELS, trec.RUN),
-    )
-}
+_SEARCH = (
+    *(ubi.UBI, metarank.METARANK, esci.ESCI, wands.WANDS, msrd.MSRD, bge.BGE),
+    *(judgments.WORKBENCH, judgments.QUEPID, beir.BEIR, letor.LETOR),
+)
+_SHOP = (
+    *(amazon_reviews.REVIEWS, amazon_reviews.RATINGS, amazon_reviews.META),
+    *(open_bandit.IMPRESSIONS, open_bandit.ITEMS, avazu.IMPRESSIONS, criteo.DISPLAY, criteo.UPLIFT),
+    *(retailrocket.EVENTS, retailrocket.PROPERTIES, retailrocket.TREE, rees46.EVENTS, otto.EVENTS),
+    *(recbole.INTERACTIONS, recbole.ITEMS, movielens.RATINGS, movielens.MOVIES),
+    *(interactions.INTERACTIONS, interactions.ITEMS, reviews.REVIEWS),
+    *map(mapping.reader_of, mapping.shipped()),
+)
+# `4 qid:1 # 7557` is four cells too: letor before the judgments of TREC.
+READERS: dict[str, Reader] = {reader.name: reader for reader in (*_SEARCH, *_SHOP, trec.QRELS, trec.RUN)}
 """In the order they are asked: what is told by more comes first."""
 
 

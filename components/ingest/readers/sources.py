@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -70,11 +71,22 @@ class Source:
 
     @cached_property
     def kind(self) -> str:
-        """`csv`, `jsonl`, `json`, `parquet`, or `lines` where the ending says none of these."""
+        """`csv`, `jsonl`, `json`, `parquet`, or `lines` where the ending says none of these.
+
+        A `.json` whose first line is an object of its own, with another below, is a jsonl: many exports are.
+        """
         name = self.name.lower()
         for ending in _ENDINGS:
             name = name.removesuffix(ending)
-        return _KINDS.get(PurePosixPath(name).suffix, "lines")
+        kind = _KINDS.get(PurePosixPath(name).suffix, "lines")
+        return "jsonl" if kind == "json" and self._lines_are_objects() else kind
+
+    def _lines_are_objects(self) -> bool:
+        first = [line for _, line in islice(self.lines(), 2)]
+        try:
+            return len(first) == 2 and isinstance(json.loads(first[0]), dict)
+        except (ValueError, RecursionError):
+            return False
 
     def open(self) -> Any:
         """The bytes, decompressed as they are read.
@@ -198,6 +210,8 @@ class Source:
             self._parquet_batches() if self.kind == "parquet" else self._csv_batches(names, delimiter)
         ):
             frame = pl.DataFrame(pl.from_arrow(batch))
+            if "row" in frame.columns:
+                raise BadInput(f"{self.path}: a column is called 'row', as rows are counted here; rename it")
             if len(frame):
                 yield frame.with_row_index("row", offset=rows + 1)
                 rows += len(frame)
@@ -220,10 +234,11 @@ class Source:
             )
             return "error"
 
-        with self.open() as stream:
+        with self.open() as opened:
+            stream = _Tail(opened)
             try:
                 reader = pyarrow.csv.open_csv(
-                    stream,
+                    pa.PythonFile(stream, "r"),
                     pyarrow.csv.ReadOptions(
                         column_names=columns,
                         skip_rows=0 if names else 1,
@@ -241,7 +256,15 @@ class Source:
                         quoted_strings_can_be_null=True,
                     ),
                 )
-                yield from reader
+                last = None
+                for batch in reader:
+                    last = batch[-1][len(batch) - 1].as_py() if len(batch) else last
+                    yield batch
+                if stream.ends_in_quotes(last or "", mark):
+                    raise BadInput(
+                        f"{self.path}, the last row: its last cell {(last or '')[:40]!r} begins with a quote "
+                        "and ends with none: the file was cut"
+                    )
             except pa.ArrowInvalid as error:
                 if bad:
                     raise BadInput(
@@ -266,6 +289,24 @@ class Source:
             yield from self._parquet().iter_batches(ROWS)
         except (OSError, ValueError) as error:
             raise BadInput(f"{self.path}: not a readable parquet file: {error}") from error
+
+
+class _Tail:
+    """A stream that remembers its end, since pyarrow takes quotes that are never closed for a whole cell."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+        self._end = b""
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self._end = block if len(block) >= 1 << 16 else (self._end + block)[-(1 << 16) :]
+        return block
+
+    def ends_in_quotes(self, cell: str, delimiter: str) -> bool:
+        """Whether the stream ended within quotes, the last cell being this one."""
+        return self._end.endswith((delimiter + '"' + cell.replace('"', '""')).encode())
 
 
 def _split(stream: Any) -> Iterator[bytes]:

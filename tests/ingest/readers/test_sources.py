@@ -59,6 +59,7 @@ def test_a_compressed_file_is_known_by_its_bytes(tmp_path):
     [
         ("cut.csv", b"a,b\n1,2\n3", "row 2: 1 cells where there are 2 names: the file was cut"),
         ("cut.csv.gz", gzip.compress(b"a,b\n" + b"1,234567\n" * 9999)[:-40], "ends early"),
+        ("quotes.csv", b'a,b\n1,"x ""y""\n3,4', "last row: .*ends with none: the file was cut"),
         ("cut.jsonl", b'{"a": 1}\n{"a": 2', "line 2: not JSON"),
         ("cut.jsonl.gz", gzip.compress(b'{"a": 1234567}\n' * 9999)[:-40], "ends early, after line"),
         ("cut.parquet", b"PAR1" + bytes(40), "not a readable parquet file"),
@@ -75,6 +76,20 @@ def test_a_file_that_cannot_be_read_says_where(tmp_path, name, data, words):
     with pytest.raises(BadInput, match=words) as refused:
         list(source.objects() if source.kind == "jsonl" else source.chunks())
     assert name in str(refused.value)
+
+
+def test_quotes_at_the_end_are_no_sign_of_a_cut(tmp_path):
+    for end in ('"x ""y"""', '","', '""', '"a,"', '5"', '"x"\n'):
+        (tmp_path / "log.csv").write_text(f"a,b\n1,{end}")
+        assert len(next(Source(str(tmp_path / "log.csv")).chunks())) == 1
+
+
+def test_a_json_of_an_object_a_line_is_a_jsonl(tmp_path):
+    (tmp_path / "lines.json").write_text('{"a": 1}\n{"a": 2}\n')
+    (tmp_path / "list.json").write_text('[{"a": 1},\n{"a": 2}]\n')
+    (tmp_path / "one.json").write_text('{"a":\n1}\n')
+    kinds = [source.kind for source in expand([str(tmp_path)])]
+    assert kinds == ["jsonl", "json", "json"]
 
 
 def test_names_folders_and_globs_stand_for_files(tmp_path):
