@@ -1,0 +1,126 @@
+"""Personal data masked in the tables, and ids of people turned into pseudonyms by a keyed hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+from assay.components.core.errors import BadInput
+from assay.components.ingest.cleaning.account import counted, present
+from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.personal import KINDS, LOOKED_AT, masked
+from assay.components.ingest.tables import Tables
+
+KEY, KEY_FILE = "ASSAY_ID_KEY", "ASSAY_ID_KEY_FILE"
+LEAST_KEY = 16
+"""Bytes of a key: fewer can be tried out."""
+IDS = ("user_id", "session_id")
+"""Columns that name a person."""
+WRITTEN = {
+    "queries": ("query",),
+    "impressions": ("query", "context"),
+    "events": ("query",),
+    "judgments": ("query",),
+    "reviews": ("title", "text"),
+}
+"""{table: columns that customers write}; items are the shop's own words."""
+
+
+def mask_texts(tables: Tables, ledger: Ledger, items: bool = False) -> Tables:
+    """The tables with personal data masked in what customers wrote.
+
+    Args:
+        tables: Canonical tables; not changed.
+        ledger: Gets `masked_email` and so on as repaired: rows, with where they are and never with the text.
+        items: Mask texts of items as well.
+    """
+    out = dict(tables)
+    columns = WRITTEN | ({"items": ("text",)} if items else {})
+    for name in present(tables, *columns):
+        frame = tables[name]
+        touched = {kind: pl.repeat(False, len(frame), eager=True) for kind in KINDS}
+        for column in columns[name]:
+            texts = frame[column].unique().drop_nulls()
+            texts = texts.filter(texts.str.contains(LOOKED_AT))
+            changed = [(text, *masked(text)) for text in texts.to_list()]
+            changed = [line for line in changed if line[2]]
+            if not changed:
+                continue
+            table = pl.DataFrame(
+                {
+                    column: [text for text, _, _ in changed],
+                    "_masked": [after for _, after, _ in changed],
+                    **{f"_{kind}": [kind in kinds for _, _, kinds in changed] for kind in KINDS},
+                }
+            )
+            frame = frame.join(table, on=column, how="left", maintain_order="left")
+            touched = {kind: rows | frame[f"_{kind}"].fill_null(False) for kind, rows in touched.items()}
+            frame = frame.with_columns(pl.coalesce("_masked", column).alias(column)).select(
+                tables[name].columns
+            )
+        for kind, rows in touched.items():
+            counted(ledger.repair, f"masked_{kind}", frame, rows)
+        out[name] = frame
+    return out
+
+
+# -- ids -----------------------------------------------------------------------------------------------------
+
+
+def id_key(file: str | Path | None = None) -> bytes:
+    """The key of the pseudonyms: `ASSAY_ID_KEY`, or the content of a file (`ASSAY_ID_KEY_FILE` if None).
+
+    It is never logged nor written: who has it can tell which pseudonym is whose.
+
+    Raises:
+        BadInput: There is none, or it is too short.
+    """
+    where, key = KEY, os.environ.get(KEY, "").encode()
+    file = file or (os.environ.get(KEY_FILE) if not key else None)
+    if file:
+        try:
+            where, key = str(file), Path(file).read_bytes().strip()
+        except OSError as error:
+            raise BadInput(f"{file}: the key of the pseudonyms cannot be read: {error.strerror}") from error
+    if not key:
+        raise BadInput(
+            f"no key for pseudonyms: set {KEY}, or {KEY_FILE} to a file that holds one "
+            "(e.g. made by openssl rand -hex 32)"
+        )
+    if len(key) < LEAST_KEY:
+        raise BadInput(f"{where}: a key of {len(key)} bytes can be tried out; give {LEAST_KEY} or more")
+    return key
+
+
+def pseudonym(value: str, key: bytes) -> str:
+    """32 hex digits in place of an id: the same id and key give the same ones, and no one else can tell.
+
+    blake2b in its keyed mode (RFC 7693), 128 bits.
+    """
+    return hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16, key=key[:64]).hexdigest()
+
+
+def pseudonymised(tables: Tables, key: bytes, columns: Sequence[str] = IDS) -> Tables:
+    """The tables with pseudonyms in place of the ids of people.
+
+    Args:
+        tables: Canonical tables; not changed.
+        key: Of `id_key`.
+        columns: Which ids.
+    """
+    out = dict(tables)
+    for name, frame in tables.items():
+        for column in (c for c in columns if c in frame.columns):
+            known = frame[column].unique().drop_nulls()
+            if not len(known):
+                continue
+            table = pl.DataFrame(
+                {column: known, "_new": [pseudonym(value, key) for value in known.to_list()]}
+            )
+            frame = frame.join(table, on=column, how="left", maintain_order="left")
+            frame = frame.with_columns(pl.col("_new").alias(column)).drop("_new")
+        out[name] = frame
+    return out
