@@ -15,6 +15,8 @@ from assay.components.ingest.clicks.shown import Cells
 MOST = 1000
 TOLERANCE = 1e-5
 """Change of a propensity in one iteration below which it has converged."""
+SELDOM = 10.0
+"""Impressions of its pair, of a mean impression, below which propensities come out wrong by 0.02 or more."""
 TINY = 1e-12
 
 
@@ -43,12 +45,16 @@ def pbm(cells: Cells, most: int = MOST, tolerance: float = TOLERANCE) -> Found:
         odds = missed / np.maximum(1 - look * like, TINY)
         after = (clicks[1] + cells.by_position(odds * look * (1 - like))) / shown[1]
         attraction = (clicks[0] + cells.by_pair(odds * like * (1 - look))) / shown[0]
-        moved = np.abs(after - examined).max()
+        # Relative, as the scale is shared with attraction: both drift together, and nothing hangs on it.
+        moved = np.abs(after / after.max() - examined / examined.max()).max()
         examined, done = after, iteration
         if moved < tolerance:
             break
-    stopped = () if moved < tolerance else (f"not converged after {most} iterations",)
-    return Found(examined, done, log_likelihood(cells, examined, attraction), stopped)
+    told = () if moved < tolerance else (f"not converged after {most} iterations",)
+    often = float(np.average(shown[0], weights=shown[0]))
+    if often < SELDOM:
+        told += (f"an impression's pair was seen {often:.0f} times, too few to fit each: take harvesting",)
+    return Found(examined, done, log_likelihood(cells, examined, attraction), told)
 
 
 def attraction_of(cells: Cells, examined: np.ndarray, iterations: int = 50) -> np.ndarray:
