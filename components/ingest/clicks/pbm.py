@@ -50,7 +50,7 @@ def pbm(cells: Cells, most: int = MOST, tolerance: float = TOLERANCE) -> Found:
         examined, done = after, iteration
         if moved < tolerance:
             break
-    told = () if moved < tolerance else (f"not converged after {most} iterations",)
+    told: tuple[str, ...] = () if moved < tolerance else (f"not converged after {most} iterations",)
     often = float(np.average(shown[0], weights=shown[0]))
     if often < SELDOM:
         told += (f"an impression's pair was seen {often:.0f} times, too few to fit each: take harvesting",)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from assay.components.core.errors import BadInput
 
+RISK = 0.1
 MARGIN = 0.003
 """What a correction may cost at most, relative to the ranker without it."""
 STRENGTHS = (10.0, 1.0, 0.1, 0.01)
@@ -40,6 +41,7 @@ class Verdict:
         difference: The second less the first.
         low: Lower end of the 95 % interval of the difference over lists.
         high: Upper end.
+        risk: Chance that the correction loses more than the margin, by the same resamples.
         lists: Lists of the target that can be ranked.
     """
 
@@ -50,6 +52,7 @@ class Verdict:
     difference: float
     low: float
     high: float
+    risk: float
     lists: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -67,12 +70,13 @@ def do_no_harm(
     ids: np.ndarray,
     relevant_at: float,
     margin: float = MARGIN,
+    risk: float = RISK,
     seed: int = 0,
 ) -> Verdict:
     """Train a cheap ranker on the same rows either way, and see how each ranks the trusted lists.
 
-    The correction is taken where it is better on them, or where its interval ends above minus the margin;
-    where there are fewer than `FEWEST` lists, nothing is known, and nothing is corrected.
+    The correction is taken where the chance that it loses more than the margin is small, over resampled
+    lists; where there are fewer than `FEWEST` lists, nothing is known, and nothing is corrected.
 
     Args:
         features: (n, k) of the rows learnt from, dense or a scipy sparse matrix.
@@ -84,30 +88,32 @@ def do_no_harm(
         ids: (m,) unique, break ties.
         relevant_at: Grade from which a row is relevant.
         margin: What may be lost, relative to the naive ranker.
+        risk: Largest chance of losing more.
         seed: Of the resampling of lists.
 
     Raises:
         BadInput: All labels are 0, or all are 1, either way.
     """
-    from assay.components.core.metrics import Lists, nested_bootstrap
+    from assay.components.core.metrics import Lists, interval, mean_draws
 
     lists = Lists(groups, grades, ids, relevant_at)
     count = len(lists.ranked())
     if count < FEWEST:
         why = f"{count} trusted lists can be ranked, {FEWEST} are needed: fell back to naive labels"
-        return Verdict(False, why, 0.0, 0.0, 0.0, 0.0, 0.0, count)
+        return Verdict(False, why, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, count)
     reached = [lists.ndcg(learnt(features, taught, target)) for taught in (naive, corrected)]
-    means = [float(each.mean()) for each in reached]
-    found = nested_bootstrap(reached[1], reached[0], seed)
-    shown = f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}] over {count} lists"
-    harmless = found["low"] >= -margin * means[0]
-    taken = bool(harmless or found["difference"] > 0)
+    naively, better = (float(each.mean()) for each in reached)
+    difference = reached[1] - reached[0]
+    draws = mean_draws(difference[None], seed)[0]
+    low, high = interval(draws)
+    chance = float((draws < -margin * naively).mean())
+    taken = chance <= risk
+    shown = f"{difference.mean():+.4f} nDCG@10 [{low:+.4f}, {high:+.4f}] over {count} lists"
     if taken:
-        how = "no worse" if harmless else "better, though unproven"
-        why = f"corrected labels rank trusted lists {how}: {shown}"
+        why = f"corrected labels do no harm on trusted lists: {shown}"
     else:
         why = f"corrected labels may rank trusted lists worse: {shown}; fell back to naive labels"
-    return Verdict(taken, why, means[0], means[1], found["difference"], found["low"], found["high"], count)
+    return Verdict(taken, why, naively, better, float(difference.mean()), low, high, chance, count)
 
 
 def learnt(

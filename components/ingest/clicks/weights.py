@@ -12,8 +12,10 @@ from assay.components.ingest.clicks.propensities import Propensities
 from assay.components.ingest.clicks.shown import QUERY
 
 CLIP = 10.0
-LIGHTEST, HEAVIEST = 0.1, 10.0
-"""Weights of samples, relative to their mean: as for click rates that are not corrected."""
+ENOUGH_LOOKS = 20.0
+"""Looks at which half of what a label varies by is chance: .2 / 20 is what rankers leave unexplained."""
+LIGHTEST, HEAVIEST = 0.01, 10.0
+"""Weights of pairs, relative to their mean."""
 
 
 @dataclass(frozen=True)
@@ -107,30 +109,27 @@ def ips_weights(
     return Weighed(weighed.rows.with_columns(weight=pl.Series(weight)), weighed.facts | facts)
 
 
-def corrected_pairs(weighed: Weighed, shrink: float = 1.0, value: str = "clicked") -> Weighed:
+def corrected_pairs(weighed: Weighed, value: str = "clicked") -> Weighed:
     """One row a pair, its label being what was done to it over how often it was looked at.
 
     The sum of labels over the sum of propensities estimates attraction under the position-based model; unlike
-    the mean of label / propensity it gives a click at the bottom no more say than one look is worth.
+    the mean of label / propensity it gives a click at the bottom no more say than one look is worth. A label
+    from few looks varies by about 1 / looks, beside what a ranker cannot explain anyway: hence the weight,
+    looks / (looks + `ENOUGH_LOOKS`), the inverse of both variances.
 
     Args:
         weighed: What `with_propensity` or `ips_weights` gave; other columns are left behind.
-        shrink: Looks at the mean label of all that each pair is taken to have had as well: without them a
-            single click at the bottom is a label above 1.
         value: Column of the label in [0, 1]: `clicked`, or `label` of `graded`.
 
     Returns:
-        By asked and item_id: shown, value summed, looks (summed propensities), label in [0, 1], weight (root
-        of the looks over its mean, in [0.1, 10], as the rate over n looks has variance 1 / n).
+        By asked and item_id: shown, value summed, looks (summed propensities), label in [0, 1], weight (1 on
+        average, before it is held in [0.01, 10]).
 
     Raises:
-        BadInput: `shrink` is negative; no row has the value.
+        BadInput: No row has the value.
     """
-    if not 0 <= shrink < float("inf"):
-        raise BadInput(f"labels of pairs: shrink {shrink}: write looks, 0 or more")
-    rows = weighed.rows.filter(
-        pl.col(value).is_not_null() & pl.col("item_id").is_not_null() & QUERY.is_not_null()
-    )
+    some = pl.col(value).is_not_null() & pl.col("item_id").is_not_null() & QUERY.is_not_null()
+    rows = weighed.rows.filter(some)
     if rows.is_empty():
         raise BadInput(f"labels of pairs: no impression has {value}, an item and something it was shown for")
     pairs = (
@@ -138,20 +137,23 @@ def corrected_pairs(weighed: Weighed, shrink: float = 1.0, value: str = "clicked
         # Sorted, so that sums do not depend on the order of rows.
         .agg(shown=pl.len(), value=pl.col(value).sort().sum(), looks=pl.col("examined").sort().sum())
         .sort("asked", "item_id")
+        .with_columns(label=pl.col("value") / pl.col("looks"))
     )
-    mean = float(pairs["value"].to_numpy().sum() / pairs["looks"].to_numpy().sum())
-    raw = (pl.col("value") + shrink * mean) / (pl.col("looks") + shrink)
-    root = pl.col("looks").sqrt()
-    pairs = pairs.with_columns(__raw=raw, weight=(root / root.mean()).clip(LIGHTEST, HEAVIEST))
     facts = {
         "pairs": len(pairs),
-        "mean_label": mean,
-        "labels_clipped": int((pairs["__raw"] > 1).sum()),
-        "effective_pairs": round(effective_size(pairs["weight"].to_numpy()), 3),
+        "mean_label": float(pairs["value"].to_numpy().sum() / pairs["looks"].to_numpy().sum()),
+        "labels_clipped": int((pairs["label"] > 1).sum()),
     }
-    return Weighed(
-        pairs.with_columns(label=pl.col("__raw").clip(0.0, 1.0)).drop("__raw"), weighed.facts | facts
-    )
+    weight = weight_of(pairs["looks"].to_numpy())
+    pairs = pairs.with_columns(pl.col("label").clip(0.0, 1.0), weight=pl.Series(weight))
+    facts |= {"effective_pairs": round(effective_size(weight), 3)}
+    return Weighed(pairs, weighed.facts | facts)
+
+
+def weight_of(looks: np.ndarray) -> np.ndarray:
+    """Weight of labels that come from so many looks: 1 on average, then held in [0.01, 10]. (n,) float64."""
+    share = looks / (looks + ENOUGH_LOOKS)
+    return np.clip(share / share.mean(), LIGHTEST, HEAVIEST)
 
 
 def effective_size(weight: np.ndarray) -> float:

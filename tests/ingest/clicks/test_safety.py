@@ -27,7 +27,8 @@ def test_a_correction_that_helps_is_taken(world):
     assert verdict.taken
     assert verdict.low > 0
     assert verdict.lists == 40 - (trusted[1].reshape(40, 10).max(axis=1) == 0).sum()
-    assert "no worse" in verdict.why
+    assert verdict.risk == 0
+    assert "do no harm" in verdict.why
     assert verdict.as_dict()["kept"] == "corrected"
 
 
@@ -38,6 +39,7 @@ def test_a_correction_that_harms_is_not(world):
     )
     assert not verdict.taken
     assert verdict.high < 0
+    assert verdict.risk == 1
     assert "fell back to naive labels" in verdict.why
     assert verdict.as_dict()["kept"] == "naive"
 
