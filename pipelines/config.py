@@ -38,9 +38,12 @@ class RunConfig(BaseModel):
 
     data: str = Field(
         "",
-        description="csv, tsv, jsonl or parquet file, or a folder of one and items.*; the simulated store if not given",
+        description="csv, tsv, jsonl or parquet file, or a folder of one and items.*; the simulated store if "
+        "not given",
     )
-    task: Literal["search", "recommendation", "review", "ads"] = Field("search", description="the task")
+    task: Literal["search", "recommendation", "review", "ads"] = Field(
+        "search", description="the task: search, recommendation, review or ads"
+    )
     columns: dict[str, list[str]] = Field(
         {},
         description="role=column,...; roles: query item label group item_id segment click position timestamp "
