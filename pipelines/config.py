@@ -27,7 +27,7 @@ from assay.pipelines.choices import (
     TUNED,
     WEIGHTED,
 )
-from assay.pipelines.settings import Curve, Gates, Rules, listed
+from assay.pipelines.settings import Curve, Gates, Policy, Rules, listed
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 
@@ -36,17 +36,25 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    data: str = Field("", description="csv, tsv, jsonl or parquet file; the simulated store if not given")
-    task: Literal["search"] = Field("search", description="the task")
+    data: str = Field(
+        "",
+        description="csv, tsv, jsonl or parquet file, or a folder of one and items.*; the simulated store if "
+        "not given",
+    )
+    task: Literal["search", "recommendation", "review", "ads"] = Field(
+        "search", description="the task: search, recommendation, review or ads"
+    )
     columns: dict[str, list[str]] = Field(
         {},
         description="role=column,...; roles: query item label group item_id segment click position timestamp "
-        "category brand colour size type price dwell",
+        "category brand colour size type price dwell; of other tasks than search also user session text "
+        "helpful votes action order id feature",
     )
     max_grade: float = Field(0.0, ge=0, description="grade of label 1; the largest in the file if not given")
     relevant_at: float = Field(
         0.0, ge=0, description="grade from which a row is relevant; half of max-grade if not given"
     )
+    policy: Policy = Field(Policy(), description="how a log becomes rows, of other tasks than search")
     gain: Literal["linear", "exponential"] = Field("exponential", description="gain of a grade in nDCG")
     split_column: str = Field("", description="column that names each row's split")
     sample: int = Field(0, ge=0, description="rows at most of train, validation and target together")
@@ -268,6 +276,8 @@ class RunConfig(BaseModel):
             "traits": self.computed_traits,
             "weights": {k: float(v) for k, v in self.given_weights.items()},
             "learn_weights": self.learn_weights,
+            # What is not said is the step's own default.
+            "policy": self.policy.model_dump(exclude_defaults=True),
             "rules": out["rules"] | {"least": self.rules.least or LEAST[self.ranker]},
         }
 

@@ -41,6 +41,7 @@ def importance(
     split_column: str = "",
     sample: int = 0,
     test_sample: int = 0,
+    policy: dict = {},  # noqa: B006
     noise: float = 0.0,
     drop_unlabelled: bool = False,
     methods: list[str] = [  # noqa: B006
@@ -97,6 +98,7 @@ def importance(
         split_column: Column that names each row's split.
         sample: Rows at most of train, validation and target; 0 is all.
         test_sample: Rows at most of test; 0 is all.
+        policy: How a log becomes rows, of other tasks than search; empty is the plainest way.
         noise: Share of training labels to flip.
         drop_unlabelled: Drop rows without a usable grade.
         methods: Scores to compute.

@@ -155,7 +155,10 @@ def summary(
         "samples": facts["samples"],
         **{key: evidence[key] for key in ("groups", "budget", "selected", "metric", "gain", "relevant_at")},
         **{key: evidence[key] for key in ("results", "comparisons", "resampled", "verdict")},
-        **{key: evidence[key] for key in ("best_arm", "baselines", "noise", "cost", "plans")},
+        **{
+            key: evidence[key]
+            for key in ("also", "rare", "full_ranking", "best_arm", "baselines", "noise", "cost", "plans")
+        },
         "seconds": seconds | {"total": round(sum(seconds.values()), 1)},
         "wall_seconds": round(time.time() - started, 1),
         "gate": gate,

@@ -22,6 +22,20 @@ STORE_SAMPLE, STORE_TEST_SAMPLE = 2960, 1800
 """Rows of it that a run uses unless told otherwise: about 2,400 to train on, sized to two cores."""
 
 JUDGMENTS = "judgments.parquet"
+STORE: dict[str, tuple[str, dict[str, list[str]]]] = {
+    "search": (JUDGMENTS, {"query": ["query"], "item": ["title"], "label": ["grade"]}),
+    "recommendation": ("recommendation_sessions.parquet", {"user": ["user_id"], "item": ["title"]}),
+    "review": ("reviews.parquet", {"query": ["title"], "text": ["text"], "label": ["rating"]}),
+    "ads": (
+        "ads.parquet",
+        {
+            "query": ["placement", "device", "page"],
+            "item": ["title", "category"],
+            "feature": ["bid", "showings"],
+        },
+    ),
+}
+"""{task: its file of the simulated store, and the columns by role}."""
 LARGEST_EXPONENT = 1000.0
 
 
@@ -132,7 +146,8 @@ def check_curve(selected: dict[str, str]) -> None:
 def ingest_config(config: RunConfig) -> IngestConfig:
     """The part of a run's configuration that `ingest` reads."""
     fields = IngestConfig.__dataclass_fields__
-    return IngestConfig(**{name: getattr(config, name) for name in fields})
+    given = {name: getattr(config, name) for name in fields}
+    return IngestConfig(**given | {"policy": config.policy.model_dump()})
 
 
 def _with_store(config: RunConfig) -> RunConfig:
@@ -147,10 +162,9 @@ def _with_store(config: RunConfig) -> RunConfig:
         if not (folder / JUDGMENTS).is_file() or sha256_of(folder) != sha256_of(Path(beside) / "store"):
             shutil.rmtree(folder, ignore_errors=True)
             (Path(beside) / "store").rename(folder)
-    given: dict[str, Any] = {"data": str(folder / JUDGMENTS)}
-    given |= (
-        {} if config.columns else {"columns": {"query": ["query"], "item": ["title"], "label": ["grade"]}}
-    )
+    file, columns = STORE[config.task]
+    given: dict[str, Any] = {"data": str(folder / file)}
+    given |= {} if config.columns else {"columns": columns}
     given |= {} if config.sample else {"sample": STORE_SAMPLE}
     given |= {} if config.test_sample else {"test_sample": STORE_TEST_SAMPLE}
     return config.model_copy(update=given)

@@ -53,6 +53,7 @@ def score_rows(parameters: dict[str, Any]) -> Scored:
         drop_unlabelled=given.drop_unlabelled,
         shards=given.shards,
         seed=given.seed,
+        policy=given.policy,
     )
     samples = ingested.outputs["samples"]
     embedded = embed(

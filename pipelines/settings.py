@@ -19,6 +19,32 @@ class Gates(BaseModel):
     max_megabytes: float = Field(0.0, ge=0, description="megabytes of weights at most")
 
 
+class Policy(BaseModel):
+    """How a log becomes rows: the part of `ingest`'s own `Policy` that is a setting, which checks itself."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    predict: str = Field(
+        "item", description="recommendation: the next item, the next action, or the category bought from next"
+    )
+    history: int = Field(5, description="recommendation: events of a history in a context")
+    cuts: int = Field(2, description="recommendation: points of a history that are trained on")
+    negatives: int = Field(4, description="recommendation: items drawn beside each right one to train on")
+    test_users: int = Field(300, description="recommendation: users tested, by hash")
+    holdout: str = Field(
+        "", description="last event of each user, or what is last in time; the task's own way if not given"
+    )
+    label: str = Field("rating", description="review: rating or helpful")
+    keep_unclicked: float = Field(1.0, description="ads: share of unclicked training rows that is kept")
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Policy:
+        from assay.components.ingest.building import Policy as PolicyOfIngest
+
+        PolicyOfIngest(**self.model_dump())
+        return self
+
+
 class Rules(BaseModel):
     """How `select` chooses, beside the budget: its own `Rules`, which check themselves."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.components.core.errors import BadInput
+from assay.components.core.metrics import gained
 from assay.pipelines.launch import CURVE, SUMMARY
 from rich.console import Console
 from rich.table import Table
@@ -34,7 +35,8 @@ def show_run(folder: Path) -> None:
     metric = summary["metric"]
     table = Table(title=f"{summary['verdict']}: challenger against control", title_justify="left")
     several = ["seeds", "sd"] if "seeds" in summary["results"]["challenger"] else []
-    columns = ["model", metric, "auc", "mrr", "rows", "steps", *several, "challenger minus it [95 %]"]
+    also = summary.get("also", ["auc", "mrr"])
+    columns = ["model", metric, *also, "rows", "steps", *several, "challenger minus it [95 %]"]
     for column in columns:
         table.add_column(column, justify="left" if column == "model" else "right")
     for model, values in summary["results"].items():
@@ -46,14 +48,19 @@ def show_run(folder: Path) -> None:
         if several:
             sd = values.get("sd")
             trained += [str(values.get("seeds", "")), "" if sd is None else f"{sd:.4f}"]
-        table.add_row(model, *(f"{values[k]:.4f}" for k in (metric, "auc", "mrr")), *trained, difference)
+        table.add_row(model, *(f"{values[k]:.4f}" for k in (metric, *also)), *trained, difference)
     console = _console()
     console.print(table)
     console.print(f"intervals {summary['resampled']}")
-    for line in of_baselines(summary["baselines"]):
+    for line in of_baselines(summary["baselines"], metric):
         console.print(line)
     if summary["best_arm"] != "challenger":
         console.print(f"the best of the trained arms: {summary['best_arm']}")
+    if rare := summary.get("rare"):
+        console.print(
+            f"{rare['relevant']} of {rare['rows']} test rows are relevant: a true difference below "
+            f"{rare['detectable']:.4f} from {rare['against']} would be missed once in five times or more"
+        )
     gate, noise, cost = summary["gate"], summary["noise"], summary["cost"]
     console.print(f"gate {'passed' if gate['passed'] else 'refused'} against {gate['against']}")
     if noise:
@@ -77,11 +84,12 @@ def show_run(folder: Path) -> None:
     console.print(f"report: {summary['files']['report']}", soft_wrap=True)
 
 
-def of_baselines(baselines: dict[str, dict[str, Any]]) -> list[str]:
+def of_baselines(baselines: dict[str, dict[str, Any]], metric: str = "ndcg@10") -> list[str]:
     """Baselines that are better than the challenger, and those that are no worse, a line each.
 
     Args:
         baselines: {name: the challenger minus it, with `low` and `high`}.
+        metric: What is compared.
     """
     lines = []
     for better, start in (
@@ -91,7 +99,7 @@ def of_baselines(baselines: dict[str, dict[str, Any]]) -> list[str]:
         found = [
             f"{name} ({-c['difference']:+.4f} [{-c['high']:+.4f}, {-c['low']:+.4f}])"
             for name, c in baselines.items()
-            if (c["high"] < 0) == better and c["low"] <= 0
+            if (gained(c, metric)[2] < 0) == better and gained(c, metric)[1] <= 0
         ]
         if found:
             lines.append(start + ", ".join(found))

@@ -9,12 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from assay.components.core.arms import parse_arm
-from assay.components.core.metrics import Lists, interval, list_draws, over_trainings, paired_bootstrap
+from assay.components.core.metrics import (
+    ALSO,
+    METRICS,
+    Lists,
+    gained,
+    interval,
+    list_draws,
+    over_trainings,
+    paired_bootstrap,
+)
 
 CHAMPION = "champion"
 OWN = ("control", "challenger", "full")
 """Trained arms that are no baseline."""
-NAMES = ("random", "lexical", "base", *OWN, CHAMPION)
+UNTRAINED = ("random", "lexical", "base")
+PLAIN = ("tfidf_lr", "popularity", "item_knn")
+"""What a shop would have without any of this; trained on all training rows, where there."""
+NAMES = (*UNTRAINED, *OWN, CHAMPION)
 """Models that always have a line, None where there is none."""
 AGAINST = ("control", "base", "full", CHAMPION)
 """What the challenger is compared with before the baselines."""
@@ -36,8 +48,9 @@ class Judged:
         lists: The test rows.
         table: A column of scores a model.
         arms: As `trainings` gives them.
-        metric: `ndcg@10` or `auc`.
+        metric: A name of `METRICS`.
         seed: Of the bootstrap.
+        also: Metrics beside it.
     """
 
     lists: Lists
@@ -45,6 +58,12 @@ class Judged:
     arms: dict[str, dict[int, str]]
     metric: str
     seed: int
+    also: tuple[str, ...] = ALSO["search"]
+
+    @property
+    def plain(self) -> list[str]:
+        """Models of `PLAIN` that are there."""
+        return [name for name in PLAIN if name in self.table]
 
     @property
     def baselines(self) -> list[str]:
@@ -64,17 +83,20 @@ class Judged:
             manifests: {arm as written: manifest of its ranker}.
 
         Returns:
-            {model: the metric, auc and mrr; `train_rows` and `train_steps` of its first training; and of
+            {model: the metric, those beside it, `train_rows` and `train_steps` of its first training; and of
             several, `seeds`, how many, `sd`, the metric's standard deviation between them, and `first`, the
             metric of the first, which of the challenger's is the one that is registered}.
         """
         out: dict[str, dict[str, Any] | None] = {}
-        for model in (*NAMES, *self.baselines):
+        for model in (*UNTRAINED, *self.plain, *OWN, CHAMPION, *self.baselines):
             columns = self._columns(model)
             if not columns:
                 out[model] = None
                 continue
-            found = [self.lists.results(self.table[column].to_numpy(), self.metric) for column in columns]
+            found = [
+                self.lists.results(self.table[column].to_numpy(), self.metric, self.also)
+                for column in columns
+            ]
             trained = manifests.get(columns[0], {})
             spread: dict[str, Any] = {}
             if len(columns) > 1:
@@ -91,7 +113,8 @@ class Judged:
     def comparisons(self) -> dict[str, dict[str, float] | None]:
         """{challenger-OTHER: challenger minus OTHER}; None of what there is not."""
         return {
-            f"challenger-{other}": self._minus("challenger", other) for other in (*AGAINST, *self.baselines)
+            f"challenger-{other}": self._minus("challenger", other)
+            for other in (*AGAINST, *self.plain, *self.baselines)
         }
 
     def once(self, other: str) -> dict[str, float]:
@@ -129,31 +152,33 @@ class Judged:
 
 
 def best_arm(results: dict[str, dict[str, Any] | None], arms: Iterable[str], metric: str) -> str:
-    """The trained arm of the highest metric; the challenger where it is a tie."""
-    return max(arms, key=lambda arm: ((results[arm] or {})[metric], arm == "challenger"))
+    """The trained arm of the best metric; the challenger where it is a tie."""
+    sign = 1 if METRICS[metric].greater_is_better else -1
+    return max(arms, key=lambda arm: (sign * (results[arm] or {})[metric], arm == "challenger"))
 
 
 def baselines_of(
-    comparisons: dict[str, dict[str, float] | None], words: dict[str, str]
+    comparisons: dict[str, dict[str, float] | None], words: dict[str, str], metric: str = "ndcg@10"
 ) -> dict[str, dict[str, Any]]:
     """The trained baselines, each against the challenger.
 
     Args:
         comparisons: As `Judged` gives them.
         words: {baseline: which rows these are}, for all that were trained.
+        metric: What is compared.
 
     Returns:
         {baseline: difference (challenger minus it), low, high and p; `wins`, whether it beats the challenger
         with the whole interval; `words`}.
     """
     found = {name: comparisons[f"challenger-{name}"] or {} for name in words}
-    return {name: c | {"wins": c["high"] < 0, "words": words[name]} for name, c in found.items()}
+    return {name: c | {"wins": gained(c, metric)[2] < 0, "words": words[name]} for name, c in found.items()}
 
 
-def says(baselines: dict[str, dict[str, Any]]) -> list[str]:
+def says(baselines: dict[str, dict[str, Any]], metric: str = "ndcg@10") -> list[str]:
     """Which baselines beat the challenger, which it beats, and which it cannot be told from: sentences."""
     lost = [name for name, c in baselines.items() if c["wins"]]
-    beaten = [name for name, c in baselines.items() if c["low"] > 0]
+    beaten = [name for name, c in baselines.items() if gained(c, metric)[1] > 0]
     open_ = [name for name in baselines if name not in {*lost, *beaten}]
     lines = [
         f"The baseline {name} ({c['words']}) beats the challenger by {-c['difference']:.4f} "

@@ -11,11 +11,19 @@ import numpy as np
 import pandas as pd
 from assay.components.core.arms import parse_arm
 from assay.components.core.manifest import publishing, read_manifest, write_json
-from assay.components.core.metrics import Lists, interval, list_draws, over_trainings, paired_bootstrap
+from assay.components.core.metrics import (
+    METRICS,
+    Lists,
+    gained,
+    interval,
+    list_draws,
+    over_trainings,
+    paired_bootstrap,
+)
 from assay.components.core.progress import say
 from assay.components.core.samples import read_samples
 from assay.components.evaluate.curve_report import write_curve_report
-from assay.components.evaluate.evaluate import Champion, Inputs, predict
+from assay.components.evaluate.evaluate import Champion, Inputs, lists_of, predict
 from assay.components.evaluate.gates import verdict
 
 CURVE = "curve.json"
@@ -73,16 +81,9 @@ def draw_curve(
     facts = read_manifest(inputs.samples)
     test = read_samples(inputs.samples, ["test"])
     rankers = inputs.rankers
-    table, _ = predict(
-        test, Inputs(inputs.samples, inputs.vectors, inputs.scores, inputs.selection, "", rankers), Champion()
-    )
-    lists = Lists(
-        table["group_id"].to_numpy(dtype=str),
-        table["grade"].to_numpy(dtype=np.float64),
-        table["sample_id"].to_numpy(dtype=str),
-        facts["relevant_at"],
-        gain,
-    )
+    asked = Inputs(inputs.samples, inputs.vectors, inputs.scores, inputs.selection, "", rankers)
+    table = predict(test, asked, Champion(), facts).table
+    lists = lists_of(table, facts, gain)
     trained = {arm: read_manifest(folder) for arm, folder in rankers.items()}
     scored = read_manifest(inputs.scores)
     selecting = (
@@ -129,7 +130,7 @@ def curve_of(
         lists: The test rows.
         table: A column of scores an arm, and those of `LINES`.
         trained: {arm: manifest of its ranker}.
-        metric: `ndcg@10` or `auc`.
+        metric: A name of `METRICS`.
         epsilon: Loss against the best budget that is allowed, as a share of its metric.
         seed: Of the bootstrap.
 
@@ -188,20 +189,23 @@ def curve_of(
         "epsilon": epsilon,
         "lines": {name: float(value[name]) for name in LINES},
         "points": points,
-        "enough": enough(points, draw, epsilon),
+        "enough": enough(points, draw, epsilon, metric),
         "ahead": [
             {"arm": name, "budget": budget} | found
             for (name, budget) in cells
             if budget and name != "challenger"
             for found in [minus((name, budget), ("challenger", budget))]
-            if found and found["difference"] > 0
+            if found and gained(found, metric)[0] > 0
         ],
     }
     return curve | {"says": says(curve, metric)}
 
 
 def enough(
-    points: list[dict[str, Any]], draw: dict[tuple[str, str], np.ndarray], epsilon: float
+    points: list[dict[str, Any]],
+    draw: dict[tuple[str, str], np.ndarray],
+    epsilon: float,
+    metric: str = "ndcg@10",
 ) -> dict[str, dict[str, Any]]:
     """The smallest budget of each arm whose metric is within epsilon, relative, of the arm's best.
 
@@ -209,6 +213,7 @@ def enough(
         points: Those of a curve, an arm's by its rows.
         draw: {(arm, budget): (r,) resampled means}.
         epsilon: In [0, 1).
+        metric: What they are of.
 
     Returns:
         {arm: its `budget`, `rows` and `mean`; `best`, the best budget; `open`, whether that is the largest
@@ -220,16 +225,23 @@ def enough(
         mine = [point for point in points if point["arm"] == name]
         if len(mine) < 2:
             continue
-        means = np.asarray([point["mean"] for point in mine])
-        every = np.stack([draw[name, point["budget"]] for point in mine])
-        place = int((means >= means.max() * (1 - epsilon)).argmax())
-        places = (every >= every.max(axis=0) * (1 - epsilon)).argmax(axis=0)
+        sign = 1 if METRICS[metric].greater_is_better else -1
+        means = sign * np.asarray([point["mean"] for point in mine])
+        every = sign * np.stack([draw[name, point["budget"]] for point in mine])
+        place = int((means >= _nearly(means, epsilon)).argmax())
+        places = (every >= _nearly(every, epsilon)).argmax(axis=0)
         found[name] = {key: mine[place][key] for key in ("budget", "rows", "mean")} | {
             "best": mine[int(means.argmax())]["budget"],
             "open": bool(means.argmax() == len(mine) - 1),
             "agree": float((places == place).mean()),
         }
     return found
+
+
+def _nearly(figures: np.ndarray, epsilon: float) -> np.ndarray:
+    """What is within epsilon, relative, of the best of the first axis."""
+    best = figures.max(axis=0)
+    return best - epsilon * np.abs(best)
 
 
 def says(curve: dict[str, Any], metric: str) -> list[str]:
@@ -246,11 +258,11 @@ def says(curve: dict[str, Any], metric: str) -> list[str]:
         if point["arm"] == "challenger" and point["minus_control"]:
             c = point["minus_control"]
             lines.append(
-                f"budget {point['budget']}: {verdict(c)}, challenger minus control {c['difference']:+.4f} "
-                f"[{c['low']:+.4f}, {c['high']:+.4f}]"
+                f"budget {point['budget']}: {verdict(c, metric)}, challenger minus control "
+                f"{c['difference']:+.4f} [{c['low']:+.4f}, {c['high']:+.4f}]"
             )
     for c in curve["ahead"]:
-        sure = "ahead of" if c["low"] > 0 else "ahead of, within chance,"
+        sure = "ahead of" if gained(c, metric)[1] > 0 else "ahead of, within chance,"
         lines.append(
             f"budget {c['budget']}: {c['arm']} is {sure} the challenger, {c['difference']:+.4f} "
             f"[{c['low']:+.4f}, {c['high']:+.4f}]"

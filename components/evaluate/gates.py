@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from assay.components.core.metrics import Lists, expected_calibration_error, paired_bootstrap
+from assay.components.core.metrics import (
+    METRICS,
+    Lists,
+    expected_calibration_error,
+    gained,
+    paired_bootstrap,
+)
 
 MIN_SLICE = 10
 """Lists of a slice below which nothing is concluded from it."""
@@ -39,19 +45,13 @@ def slices(
         segments: (n,) segment of each row.
         first: (n,) scores.
         second: (n,) scores.
-        metric: `ndcg@10` or `auc`.
+        metric: A name of `METRICS`.
     """
     out = []
     for segment in sorted(set(segments)):
         inside = segments == segment
-        part = Lists(
-            lists.groups[inside],
-            lists.grades[inside],
-            lists.sample_ids[inside],
-            lists.relevant_at,
-            lists.gain,
-        )
-        count = len(part.ranked()) if metric != "auc" else len(np.unique(part.groups))
+        part = lists.part(inside)
+        count = len(part.ranked()) if METRICS[metric].by_list else len(np.unique(part.groups))
         compared = (
             paired_bootstrap(part, first[inside], second[inside], metric) if count >= MIN_SLICE else None
         )
@@ -68,11 +68,12 @@ def gate(
     relevant: np.ndarray,
     milliseconds: float,
     megabytes: float,
+    metric: str = "ndcg@10",
 ) -> dict:
     """Judge the challenger.
 
-    A tie never passes: the whole interval of the difference must lie above 0, which an equally good model
-    reaches in at most 2.5 of 100 runs.
+    A tie never passes: the whole interval of the difference must lie above 0, or below it where less of the
+    metric is better, which an equally good model reaches in at most 2.5 of 100 runs.
 
     Args:
         config: The bounds.
@@ -83,16 +84,23 @@ def gate(
         relevant: (n,) bool.
         milliseconds: CPU time a row.
         megabytes: Size of the weights.
+        metric: What is compared.
 
     Returns:
         {"passed": bool, "against": str, "reasons": [one line a check, what was found and what was asked]}.
     """
     ece = expected_calibration_error(1 / (1 + np.exp(-challenger)), relevant)
-    worst = [s for s in by_slice if s["comparison"] and s["comparison"]["high"] < -config.slice_floor]
+    worst = [
+        s for s in by_slice if s["comparison"] and gained(s["comparison"], metric)[2] < -config.slice_floor
+    ]
+    side = "above" if METRICS[metric].greater_is_better else "below"
     spread = float(np.std(challenger))
     interval = f"{comparison['difference']:+.4f} [{comparison['low']:+.4f}, {comparison['high']:+.4f}]"
     checks = [
-        (comparison["low"] > 0, f"difference to {against} {interval}: the whole interval must lie above 0"),
+        (
+            gained(comparison, metric)[1] > 0,
+            f"difference to {against} {interval}: the whole interval must lie {side} 0",
+        ),
         (
             spread > 1e-4,
             f"scores have a standard deviation of {spread:.2g}: they must not be collapsed to a constant",
@@ -114,10 +122,11 @@ def gate(
     return {"passed": all(held for held, _ in checks), "against": against, "reasons": reasons}
 
 
-def verdict(comparison: dict[str, float] | None) -> str:
+def verdict(comparison: dict[str, float] | None, metric: str = "ndcg@10") -> str:
     """What is said of the selection: challenger against control, `unproven` where there is no control."""
     if comparison is None:
         return "unproven"
-    if comparison["low"] > 0:
+    _, low, high = gained(comparison, metric)
+    if low > 0:
         return "gain"
-    return "loss" if comparison["high"] < 0 else "no significant gain"
+    return "loss" if high < 0 else "no significant gain"

@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+from assay.components.core.metrics import METRICS, gained
+from assay.components.evaluate.comparisons import PLAIN, UNTRAINED
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
@@ -39,24 +41,30 @@ def results_bars(results: dict, metric: str) -> str:
     with plt.rc_context(_STYLE):
         figure, axis = plt.subplots(figsize=(5.2, 0.34 * len(names) + 0.6))
         values = [results[name][metric] for name in names]
-        colours = [GOLD if name == "challenger" else PALE if n < 3 else SLATE for n, name in enumerate(names)]
+        colours = [
+            GOLD if name == "challenger" else PALE if name in (*UNTRAINED, *PLAIN) else SLATE
+            for name in names
+        ]
         axis.barh(names, values, color=colours)
         for row, name in enumerate(names):
             sd = results[name].get("sd")
             axis.text(values[row], row, f" {values[row]:.3f}" + (f" ± {sd:.3f}" if sd else ""), va="center")
         axis.invert_yaxis()
-        axis.set_xlim(0, max(1.0, max(values) * 1.08))
+        # A loss has no 1 to be seen against; a kappa may be below 0.
+        whole = METRICS[metric].greater_is_better
+        axis.set_xlim(min(0.0, min(values)), max(1.0, max(values) * 1.08) if whole else max(values) * 1.25)
         axis.set_xlabel(metric)
         return _svg(figure)
 
 
-def intervals(comparisons: dict, resampled: str) -> str:
-    """Differences with their 95 % intervals; what crosses 0 shows nothing."""
+def intervals(comparisons: dict, resampled: str, metric: str = "ndcg@10") -> str:
+    """Differences with their 95 % intervals; what crosses 0 shows nothing, gold is for the challenger."""
     shown = {name: c for name, c in comparisons.items() if c}
     with plt.rc_context(_STYLE):
         figure, axis = plt.subplots(figsize=(5.2, 0.4 * len(shown) + 0.7))
         for row, c in enumerate(shown.values()):
-            colour = GOLD if c["low"] > 0 else ROSE if c["high"] < 0 else SLATE
+            _, low, high = gained(c, metric)
+            colour = GOLD if low > 0 else ROSE if high < 0 else SLATE
             axis.plot([c["low"], c["high"]], [row, row], color=colour, linewidth=2.5, solid_capstyle="round")
             axis.plot(c["difference"], row, "o", color=colour)
         axis.axvline(0, color=SLATE, linewidth=0.8)

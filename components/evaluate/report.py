@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
+from assay.components.core.metrics import METRICS
 from assay.components.evaluate import pictures
 from assay.components.evaluate.comparisons import says
 
@@ -53,10 +54,13 @@ def write_report(
         evidence=evidence,
         facts=facts,
         words=_WORDS[evidence["verdict"]],
-        says=says(evidence["baselines"]),
+        metrics=METRICS,
+        says=says(evidence["baselines"], evidence["metric"]),
         pictures={
             "results": pictures.results_bars(evidence["results"], evidence["metric"]),
-            "intervals": pictures.intervals(evidence["comparisons"], evidence["resampled"]),
+            "intervals": pictures.intervals(
+                evidence["comparisons"], evidence["resampled"], evidence["metric"]
+            ),
             "points": pictures.budget_points(
                 evidence["points"], evidence["results"]["base"][evidence["metric"]], evidence["metric"]
             ),

@@ -75,7 +75,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
 
 
 def _usable(tables: Tables, ledger: Ledger, policy: Policy) -> pl.DataFrame:
-    """Events of users with items that have a text, in the order of time; with `item` and its category, `kind`."""
+    """Events of users with items that have a text, by time; with `item` and its category, `kind`."""
     events = tables["events"].with_columns(user_id=pl.coalesce("user_id", "session_id"))
     items = tables.get("items")
     if items is None or not len(items):

@@ -39,7 +39,8 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         if policy.label == "rating" and not policy.drop_unlabelled:
             raise BadInput(
                 f"{len(unusable)} of {len(reviews)} reviews have no usable rating (e.g. "
-                f"{', '.join(where[:3])}); mend them, name the column with --columns label=COLUMN, or drop them with --drop-unlabelled"
+                f"{', '.join(where[:3])}); mend them, name the column with --columns label=COLUMN, or drop "
+                "them with --drop-unlabelled"
             )
         ledger.drop("unlabelled" if policy.label == "rating" else "no_votes", len(unusable), where)
         reviews = reviews.join(
@@ -98,7 +99,7 @@ def _once(reviews: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
 
 
 def _grade(policy: Policy) -> pl.Expr:
-    """The rating; or the share of votes that found a review helpful; or how many, where votes are not known."""
+    """The rating; or the share of votes that found it helpful; or how many, where votes are not known."""
     if policy.label == "rating":
         return pl.col("rating")
     share = pl.when(pl.col("votes") > 0).then(pl.col("helpful") / pl.col("votes"))
