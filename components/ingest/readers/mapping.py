@@ -77,15 +77,9 @@ def _claims(known: Layout, source: Source) -> str | None:
 
 
 def _read(known: Layout, source: Source, ledger: Ledger) -> Chunks:
-    tabular = source.kind not in ("jsonl", "json")
-    fields: Any = known.fields
-    if tabular:
-        _check_columns(known, source)
-        asked = {n for rule in known.rules for _, p in rule.paths() for n in (p.text, *p.names[:1])}
-        fields = [name for name in header(source) if name in asked]
     fresh = once("item_id")
     found: set[str] = set()
-    for chunk in records(source, fields):
+    for chunk in records(source, _fields(known, source)):
         taken = pl.Series("taken", [False]).new_from_index(0, len(chunk))
         made: dict[str, list[pl.DataFrame]] = {}
         for rule in known.rules:
@@ -112,6 +106,18 @@ def _read(known: Layout, source: Source, ledger: Ledger) -> Chunks:
 
 def _count(ledger: Ledger, reason: str, rows: pl.DataFrame, source: Source) -> None:
     ledger.drop(reason, len(rows), [f"{source.name} row {row}" for row in rows["row"].head(20)])
+
+
+def _fields(known: Layout, source: Source) -> Any:
+    """What is read of a file: of a table, its columns; of objects, the shape that the paths lead into."""
+    paths = [path for rule in known.rules for _, path in rule.paths()]
+    if source.kind in ("jsonl", "json"):
+        # Objects may be flattened as well: {"user.id": 7}.
+        flat = {path.text for path in paths if len(path.segments) > 1} & set(header(source))
+        return {**known.fields, **dict.fromkeys(sorted(flat), pl.String)}
+    _check_columns(known, source)
+    asked = {name for path in paths for name in (path.text, *path.names[:1])}
+    return [name for name in header(source) if name in asked]
 
 
 def _check_columns(known: Layout, source: Source) -> None:

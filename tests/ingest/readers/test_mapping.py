@@ -36,6 +36,7 @@ def test_algolia(tmp_path):
     }  # fmt: skip
     assert (view["action"], view["user_id"], "position" in view) == ("view", "anon-1", False)
     assert [(row["item_id"], row["value"]) for row in (bought, also)] == [("b", 10.5), ("c", 3.0)]
+    assert [row.get("query_id") for row in (bought, also)] == ["43b1", None]
     assert (ledger.rows_in, ledger.dropped) == (6, {"unmapped_row": 1})
 
 
@@ -176,6 +177,8 @@ def test_a_flattened_table_is_read_by_the_same_paths(tmp_path):
     tables, _ = by(
         mapping, tmp_path, {"product": {"id": "p1"}, "user": {"id": "u"}}, {"product": {"id": "p2"}}
     )
+    assert tables["events"].select("item_id", "user_id").rows() == [("p1", "u"), ("p2", None)]
+    tables, _ = by(mapping, tmp_path, {"product.id": "p1", "user.id": "u"}, {"product.id": "p2"})
     assert tables["events"].select("item_id", "user_id").rows() == [("p1", "u"), ("p2", None)]
 
 
