@@ -54,6 +54,21 @@ def test_a_file_cut_in_the_middle_of_a_record_is_refused(tmp_path, name):
     assert path.name in str(refused.value)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_anywhere_is_read_or_refused(tmp_path, name):
+    """Within its last cell no file shows that it was cut; wherever else, it is refused, and by its name."""
+    [path] = FILES[name](tmp_path)
+    data = path.read_bytes()
+    for part in range(1, 10):
+        path.write_bytes(data[: len(data) * part // 10])
+        try:
+            tables, ledger, _ = read(path)
+        except BadInput as error:
+            assert path.name in str(error)  # noqa: PT017 - either is right
+        else:
+            assert ledger.rows_in == logged_rows(tables) + sum(ledger.dropped.values())
+
+
 @pytest.mark.parametrize("name", ["amazon_reviews/2018", "avazu", "criteo_uplift"])
 def test_a_compressed_file_that_ends_early_is_refused(tmp_path, name):
     [path] = FILES[name](tmp_path)
