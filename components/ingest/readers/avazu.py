@@ -14,7 +14,7 @@ _DEVICE = ("device_model", "device_type", "device_conn_type")
 _CODES = ("C1", *(f"C{i}" for i in range(14, 22)))
 _NEEDS = ("id", "click", "hour", "C1", "banner_pos", "site_id", "app_id")
 _NO_DEVICE = "a99f214a"
-"""The hash of no device id at all: five rows in six bear it."""
+"""The hash of no device id at all: four rows in five bear it."""
 _NO_SITE = "85f751fd"
 """The hash of no site: shown within an app."""
 

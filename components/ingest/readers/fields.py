@@ -126,7 +126,7 @@ def _decoded(source: Source, fields: dict[str, Any]) -> Iterator[pl.DataFrame]:
     )
     rows = 0
     while chunk := list(islice(lines, OBJECTS)):
-        numbers_, texts = zip(*chunk, strict=True)
+        at, texts = zip(*chunk, strict=True)
         column = pl.Series("row", texts, dtype=pl.String)
         try:
             found = column.str.json_decode(shape)
@@ -137,7 +137,7 @@ def _decoded(source: Source, fields: dict[str, Any]) -> Iterator[pl.DataFrame]:
             fitted = [json.dumps(_fitted(_object(source, n, text), shape)) for n, text in chunk]
             found = pl.Series("row", fitted, dtype=pl.String).str.json_decode(shape)
         frame = found.struct.unnest()
-        yield frame.insert_column(0, pl.Series("row", numbers_, dtype=pl.UInt32)).rechunk()
+        yield frame.insert_column(0, pl.Series("row", at, dtype=pl.UInt32)).rechunk()
         rows += len(frame)
     if not rows:
         raise BadInput(f"{source.path}: no rows")

@@ -8,7 +8,7 @@ from assay.components.ingest.readers.fields import has, ids, joined_text, number
 from assay.components.ingest.readers.reader import Chunks, Reader
 from assay.components.ingest.readers.sources import Source
 
-_NEEDS = ("user_id", "item_id", "split", "position")
+_NEEDS = ("user_id", "item_id", "split", "pos_in_split", "position")
 _ITEM = ("item_id", "asin", "title", "categories")
 
 
@@ -58,7 +58,7 @@ def _read_items(source: Source, ledger: Ledger) -> Chunks:
 
 INTERACTIONS = Reader(
     "interactions",
-    "Interactions in order: user_id, item_id, split, position",
+    "Interactions in order: user_id, item_id, split, pos_in_split, position",
     _is_interactions,
     _read_interactions,
 )

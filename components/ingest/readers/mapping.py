@@ -77,28 +77,24 @@ def _claims(known: Layout, source: Source) -> str | None:
 
 
 def _read(known: Layout, source: Source, ledger: Ledger) -> Chunks:
-    tabular = source.kind not in ("jsonl", "json")
-    fields: Any = known.fields
-    if tabular:
-        _check_columns(known, source)
-        asked = {n for rule in known.rules for _, p in rule.paths() for n in (p.text, *p.names[:1])}
-        fields = [name for name in header(source) if name in asked]
     fresh = once("item_id")
     found: set[str] = set()
-    for chunk in records(source, fields):
+    for chunk in records(source, _fields(known, source)):
         taken = pl.Series("taken", [False]).new_from_index(0, len(chunk))
-        made: list[pl.Series] = []
+        made: dict[str, list[pl.DataFrame]] = {}
         for rule in known.rules:
             here = _taken(chunk, rule)
             taken = taken | here
             rows = _elements(chunk.filter(here), rule, source)
-            table = _table(rows, rule, source, ledger, found)
-            made.append(table["row"])
-            if rule.table == "items":
-                table = fresh(table)
+            made.setdefault(rule.table, []).append(_table(rows, rule, source, ledger, found))
+        became = pl.Series("taken", [False]).new_from_index(0, len(chunk))
+        for name, parts in made.items():
+            # In the order of the file, so that no row depends on where a chunk ends.
+            table = pl.concat(parts, how="diagonal_relaxed").sort("row", maintain_order=True)
+            became = became | chunk["row"].is_in(table["row"].unique().implode())
+            table = fresh(table) if name == "items" else table
             if len(table):
-                yield placed(rule.table, table, source)
-        became = chunk["row"].is_in(pl.concat(made).unique().implode()) if made else taken
+                yield placed(name, table, source)
         _count(ledger, "unmapped_row", chunk.filter(~taken), source)
         _count(ledger, "empty_list", chunk.filter(taken & ~became), source)
     read = {
@@ -110,6 +106,18 @@ def _read(known: Layout, source: Source, ledger: Ledger) -> Chunks:
 
 def _count(ledger: Ledger, reason: str, rows: pl.DataFrame, source: Source) -> None:
     ledger.drop(reason, len(rows), [f"{source.name} row {row}" for row in rows["row"].head(20)])
+
+
+def _fields(known: Layout, source: Source) -> Any:
+    """What is read of a file: of a table, its columns; of objects, the shape that the paths lead into."""
+    paths = [path for rule in known.rules for _, path in rule.paths()]
+    if source.kind in ("jsonl", "json"):
+        # Objects may be flattened as well: {"user.id": 7}.
+        flat = {path.text for path in paths if len(path.segments) > 1} & set(header(source))
+        return {**known.fields, **dict.fromkeys(sorted(flat), pl.String)}
+    _check_columns(known, source)
+    asked = {name for path in paths for name in (path.text, *path.names[:1])}
+    return [name for name in header(source) if name in asked]
 
 
 def _check_columns(known: Layout, source: Source) -> None:
@@ -180,7 +188,7 @@ def _column(
         raw = (raw if raw.dtype == pl.String else ids(raw)).fill_null(how.default)
     made, reason = _typed(raw, dtype, how.unit)
     lost = made.is_null() & raw.is_not_null()
-    if lost.any():
+    if lost.any() and dtype != pl.String:
         some = pl.DataFrame([rows["row"], raw.alias("value")]).filter(lost).head(20).rows()
         ledger.repair(reason, int(lost.sum()), [f"{source.name} row {r}: {name} {v!r}" for r, v in some])
     return made.alias(name)
@@ -240,4 +248,4 @@ def _typed(raw: pl.Series, dtype: Any, unit: str) -> tuple[pl.Series, str]:
         return numbers(raw).cast(pl.Int32, strict=False), "unreadable_number"
     if dtype == pl.Float64:
         return numbers(raw), "unreadable_number"
-    return ids(raw), "unreadable_text"
+    return ids(raw), ""

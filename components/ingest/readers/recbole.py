@@ -24,14 +24,15 @@ def _typed(source: Source) -> dict[str, str]:
     return {m[1]: m[2] for m in found if m} if all(found) else {}
 
 
-def _key(source: Source, names: dict[str, str], part: str, taken: str = "") -> str:
-    """The column of the users or the items: the token that is named so, or the first that is not taken.
+def _key(source: Source, names: dict[str, str], part: str, other: str = "") -> str:
+    """The id of users or of items: the token that is named so, or the first that is not named as the other.
 
     Raises:
         BadInput: There is none.
     """
-    tokens = [name for name, kind in names.items() if kind == "token" and name != taken]
-    found = [name for name in tokens if part in name.lower()] or tokens
+    tokens = [name for name, kind in names.items() if kind == "token"]
+    named = [name for name in tokens if part in name.lower()]
+    found = named or [name for name in tokens if not other or other not in name.lower()]
     if not found:
         raise BadInput(f"{source.path}: no id of the {part}; call its column {part}_id:token")
     return found[0]
@@ -49,8 +50,8 @@ def _claim(ending: str) -> Callable[[Source], str | None]:
 def _read_interactions(source: Source, ledger: Ledger) -> Chunks:
     """Events: of action rating where there is one, else `click`, the weakest sign that was a choice."""
     names = _typed(source)
-    user = _key(source, names, "user")
-    item = _key(source, names, "item", user)
+    user = _key(source, names, "user", other="item")
+    item = _key(source, {k: v for k, v in names.items() if k != user}, "item")
     time = next((name for name in names if name in _TIMES), None)
     others = [name for name in names if name not in (user, item, time, "rating")]
     for chunk in records(source, header(source)):

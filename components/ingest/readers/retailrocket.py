@@ -42,7 +42,7 @@ def _read_events(source: Source, ledger: Ledger) -> Chunks:
 
 
 def _read_properties(source: Source, ledger: Ledger) -> Chunks:
-    """The last value of each property of an item; text: those values in the order of the properties' names.
+    """The last value in the file of each property of an item; text: these, by the names of the properties.
 
     Numbers are left out. The file has 20 million rows, most of them a value once more; one row an item and
     property is held.

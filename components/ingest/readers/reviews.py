@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import has, ids, moment, number, placed, records
+from assay.components.ingest.readers.fields import header, ids, moment, number, placed, records
 from assay.components.ingest.readers.reader import Chunks, Reader
 from assay.components.ingest.readers.sources import Source
 
@@ -23,11 +23,13 @@ class _Layout:
         needs: Columns that tell it.
         fields: {canonical column: column of the file}, `attribute.*` among them.
         more: What else is made of a chunk.
+        whole: Whether it has no other columns, as names so plain may be any file's.
     """
 
     needs: tuple[str, ...]
     fields: dict[str, str]
     more: Callable[[pl.DataFrame], list[pl.Expr]] = lambda chunk: []
+    whole: bool = False
 
 
 _WOMENS = {
@@ -88,10 +90,11 @@ LAYOUTS = (
         ("cat", "label", "review"),
         {"category": "cat", "rating": "label", "text": "review"},
         _sentiment("label"),
+        whole=True,
     ),
-    _Layout(("label", "review"), {"rating": "label", "text": "review"}, _sentiment("label")),
+    _Layout(("label", "review"), {"rating": "label", "text": "review"}, _sentiment("label"), whole=True),
     _Layout(
-        ("sentiment", "review_text"),
+        ("category", "sentiment", "review_text"),
         {"review_id": "review_id", "category": "category", "rating": "sentiment", "text": "review_text"},
         _sentiment("sentiment"),
     ),
@@ -100,7 +103,15 @@ LAYOUTS = (
 
 
 def _layout(source: Source) -> _Layout | None:
-    return next((layout for layout in LAYOUTS if has(source, *layout.needs)), None)
+    columns = set(header(source))
+    return next(
+        (
+            layout
+            for layout in LAYOUTS
+            if (columns == set(layout.needs) if layout.whole else columns >= set(layout.needs))
+        ),
+        None,
+    )
 
 
 def _claims(source: Source) -> str | None:

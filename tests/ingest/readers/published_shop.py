@@ -154,7 +154,7 @@ ALGOLIA = (
     {"eventType": "view", "eventName": "Shown", "index": "products", "userToken": "anon-1", "filters": None,
      "objectIDs": ["a", "b"], "timestamp": 1700000001123},
     {"eventType": "conversion", "eventSubtype": "purchase", "eventName": "Bought", "index": "products",
-     "userToken": "anon-1", "objectIDs": ["b", "c"], "objectData": [{"price": 10.5, "quantity": 2}, {"price": "3"}],
+     "userToken": "anon-1", "objectIDs": ["b", "c"], "objectData": [{"price": 10.5, "queryID": "43b1"}, {"price": "3"}],
      "value": 24, "currency": "EUR", "timestamp": 1700000002123},
     {"eventType": "click", "eventName": "Filter", "index": "products", "userToken": "anon-1",
      "filters": ["brand:apple"], "timestamp": 1700000003123},

@@ -26,7 +26,13 @@ def test_the_order_and_the_split_are_kept(tmp_path):
 def test_ids_that_a_csv_made_floats_of_are_left_as_they_are_written(tmp_path):
     """Ids are compared as text: 5.0 of a csv is "5.0"; of a parquet column of floats, it is 5."""
     rows = pl.DataFrame(
-        {"user_id": [1.0, 2.5, None], "item_id": [5, 6, 7], "split": "train", "position": [0, 1, 2]}
+        {
+            "user_id": [1.0, 2.5, None],
+            "item_id": [5, 6, 7],
+            "split": "train",
+            "pos_in_split": 0,
+            "position": [0, 1, 2],
+        }
     )
     rows.write_parquet(tmp_path / "floats.parquet")
     rows.write_csv(tmp_path / "floats.csv")
@@ -35,7 +41,7 @@ def test_ids_that_a_csv_made_floats_of_are_left_as_they_are_written(tmp_path):
 
 
 def test_a_cut_file_is_refused(tmp_path):
-    (tmp_path / "log.csv").write_text("user_id,item_id,split,position\n1,2,train,0\n1,3,tra")
+    (tmp_path / "log.csv").write_text("user_id,item_id,split,pos_in_split,position\n1,2,train,0,0\n1,3,tra")
     with pytest.raises(BadInput, match=r"log\.csv, row 2: 3 cells"):
         read(tmp_path / "log.csv")
 

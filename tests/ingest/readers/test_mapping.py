@@ -10,6 +10,8 @@ from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.readers.known import Claim, gathered
 from assay.components.ingest.readers.mapping import reader_of, shipped
 from assay.components.ingest.readers.sources import Source
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.ingest.readers.published_shop import ALGOLIA, FILES, SEGMENT
 from tests.ingest.readers.reading import filled, read
@@ -34,6 +36,7 @@ def test_algolia(tmp_path):
     }  # fmt: skip
     assert (view["action"], view["user_id"], "position" in view) == ("view", "anon-1", False)
     assert [(row["item_id"], row["value"]) for row in (bought, also)] == [("b", 10.5), ("c", 3.0)]
+    assert [row.get("query_id") for row in (bought, also)] == ["43b1", None]
     assert (ledger.rows_in, ledger.dropped) == (6, {"unmapped_row": 1})
 
 
@@ -175,6 +178,8 @@ def test_a_flattened_table_is_read_by_the_same_paths(tmp_path):
         mapping, tmp_path, {"product": {"id": "p1"}, "user": {"id": "u"}}, {"product": {"id": "p2"}}
     )
     assert tables["events"].select("item_id", "user_id").rows() == [("p1", "u"), ("p2", None)]
+    tables, _ = by(mapping, tmp_path, {"product.id": "p1", "user.id": "u"}, {"product.id": "p2"})
+    assert tables["events"].select("item_id", "user_id").rows() == [("p1", "u"), ("p2", None)]
 
 
 def test_an_element_by_its_key_and_by_its_place(tmp_path):
@@ -284,6 +289,51 @@ def test_a_mapping_claims_by_its_columns_or_any_file(tmp_path):
     assert house.claims(Source(str(tmp_path / "other.jsonl"))) is None
     (tmp_path / "any.yaml").write_text(EVENTS % ("", ""))
     assert reader_of(tmp_path / "any.yaml").claims(Source(str(tmp_path / "other.jsonl")))
+
+
+_ITEMS = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "item_id": st.sampled_from(["a", "b", 3, None, "(not set)"]),
+            "price": st.sampled_from([1, "x", None]),
+        },
+    ),
+    max_size=3,
+)
+_EVENT = st.fixed_dictionaries(
+    {"event_name": st.sampled_from(["view_item_list", "select_item", "search", "purchase", "scroll", None])},
+    optional={
+        "items": st.one_of(
+            st.none(), _ITEMS, st.just("none"), _ITEMS.map(lambda items: items[0] if items else {})
+        ),
+        "event_timestamp": st.sampled_from(["1709287200123456", 1709287200123456, "soon", None]),
+        "user_pseudo_id": st.sampled_from(["u", 1.5, None]),
+        "event_params": st.sampled_from(
+            [None, [], [{"key": "search_term", "value": {"string_value": "x"}}], {"key": 1}]
+        ),
+    },
+)
+
+
+@given(st.lists(_EVENT, min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_row_is_in_a_table_or_counted_whatever_is_in_it(tmp_path, rows):
+    (tmp_path / "ga.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ledger, source = Ledger(), Source(str(tmp_path / "ga.jsonl"))
+    tables = gathered([Claim(source, reader_of("ga4"), "")], ledger)
+    became = {row for frame in tables.values() for row in frame["row"]}
+    assert len(became) + sum(ledger.dropped.values()) == len(rows)
+    assert set(ledger.dropped) <= {"unmapped_row", "empty_list"}
+    # Each element of a list that was taken is one row, an item's id or not.
+    shown = [
+        row for row in rows if row["event_name"] == "view_item_list" and isinstance(row.get("items"), list)
+    ]
+    elements = sum(len(row["items"]) for row in shown)
+    whole = sum(
+        isinstance(row.get("items"), dict | str) for row in rows if row["event_name"] == "view_item_list"
+    )
+    assert len(tables.get("impressions", ())) == elements + whole
 
 
 def test_the_shipped_ones_by_name():

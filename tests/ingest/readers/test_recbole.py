@@ -21,9 +21,12 @@ def test_interactions_and_items(tmp_path):
     }  # fmt: skip
 
 
-def test_columns_in_another_order_and_of_other_names(tmp_path):
-    text = "business_id:token\tuser_id:token\tstars:float\tdevice:token\nb1\tu1\t4\tphone\n"
-    (tmp_path / "yelp.inter").write_text(text)
+@pytest.mark.parametrize(
+    "head",
+    ["business_id:token\tuser_id:token", "item_id:token\treviewer:token", "business:token\tuser:token"],
+)
+def test_columns_in_another_order_and_of_other_names(tmp_path, head):
+    (tmp_path / "yelp.inter").write_text(f"{head}\tstars:float\tdevice:token\nb1\tu1\t4\tphone\n")
     tables, _, _ = read(tmp_path / "yelp.inter")
     assert filled(tables["events"]) == [
         {"row": 1, "action": "click", "user_id": "u1", "item_id": "b1", "feature.stars": 4.0,

@@ -5,8 +5,9 @@ import gzip
 import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
-from assay.components.ingest.readers.known import READERS
-from assay.components.ingest.readers.sources import expand
+from assay.components.ingest.readers import fields, sources
+from assay.components.ingest.readers.known import READERS, claim
+from assay.components.ingest.readers.sources import Source, expand
 from assay.components.ingest.tables import SCHEMAS, logged_rows
 
 from tests.ingest.readers.published_shop import FILES
@@ -53,9 +54,46 @@ def test_a_file_cut_in_the_middle_of_a_record_is_refused(tmp_path, name):
     assert path.name in str(refused.value)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_anywhere_is_read_or_refused(tmp_path, name):
+    """Within its last cell no file shows that it was cut; wherever else, it is refused, and by its name."""
+    [path] = FILES[name](tmp_path)
+    data = path.read_bytes()
+    for part in range(1, 10):
+        path.write_bytes(data[: len(data) * part // 10])
+        try:
+            tables, ledger, _ = read(path)
+        except BadInput as error:
+            assert path.name in str(error)  # noqa: PT017 - either is right
+        else:
+            assert ledger.rows_in == logged_rows(tables) + sum(ledger.dropped.values())
+
+
 @pytest.mark.parametrize("name", ["amazon_reviews/2018", "avazu", "criteo_uplift"])
 def test_a_compressed_file_that_ends_early_is_refused(tmp_path, name):
     [path] = FILES[name](tmp_path)
     path.write_bytes(path.read_bytes()[:-12])
     with pytest.raises(BadInput, match=path.name):
         read(path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_size_of_a_chunk_changes_no_row(tmp_path, monkeypatch, name):
+    paths = FILES[name](tmp_path)
+    whole, ledger, _ = read(*paths)
+    monkeypatch.setattr(fields, "OBJECTS", 1)
+    monkeypatch.setattr(sources, "ROWS", 1)
+    parts, again, _ = read(*paths)
+    assert {table: frame.to_dicts() for table, frame in parts.items()} == {
+        table: frame.to_dicts() for table, frame in whole.items()
+    }
+    assert again == ledger
+
+
+def test_a_house_file_is_claimed_by_none(tmp_path):
+    """Columns that many files have tell no format."""
+    heads = ["query,label,review", "user_id,item_id,split,position,query", "label,text", "event,item,user"]
+    heads += ["timestamp,item_id,click,position", "id,title,price", "userId,movieId,rating"]
+    for number, head in enumerate(heads):
+        (tmp_path / f"{number}.csv").write_text(f"{head}\n{','.join('1' for _ in head.split(','))}\n")
+        assert claim(Source(str(tmp_path / f"{number}.csv"))) is None, head
