@@ -176,6 +176,74 @@ def _start(
 
 
 @app.command()
+def ingest(
+    files: Annotated[
+        list[str], typer.Argument(help="Files, folders or globs, plain or compressed, local or s3://.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the samples [default: runs/<name of the first file>].")
+    ] = None,
+    task: Annotated[str, _option("task")] = "search",
+    columns: Annotated[str | None, _option("columns")] = None,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format", help="Name of the format of every file; told by their headers if not given."
+        ),
+    ] = "",
+    mapping: Annotated[
+        str, typer.Option(help="YAML file that says what the columns are, or the name of a shipped one.")
+    ] = "",
+    max_grade: Annotated[float, _option("max_grade")] = 0.0,
+    relevant_at: Annotated[float, _option("relevant_at")] = 0.0,
+    split_column: Annotated[str, _option("split_column")] = "",
+    sample: Annotated[int, _option("sample")] = 0,
+    test_sample: Annotated[int, _option("test_sample")] = 0,
+    drop_unlabelled: Annotated[bool, _option("drop_unlabelled", "--drop-unlabelled")] = False,
+    shards: Annotated[int, _option("shards")] = 1,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting of the policy, as policy.NAME=VALUE, e.g. policy.predict=action."
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which reader each file has and why, and stop.")
+    ] = False,
+) -> None:
+    """Read a log of any known format, clean it, and write the samples of a task and the ledger.
+
+    Every row is accounted for in ledger.json: rows in = rows out + rows dropped, by reason. The last line on
+    stdout is its path.
+
+    Exit codes: 0 finished; 2 bad input.
+
+    Example: assay ingest ubi_queries.jsonl.gz ubi_events.jsonl.gz --task search --out runs/ubi
+    """
+    from assay.pipelines.ingesting import explained, ingested, shown
+
+    given = {
+        "task": task,
+        "max_grade": max_grade,
+        "relevant_at": relevant_at,
+        "split_column": split_column,
+        "sample": sample,
+        "test_sample": test_sample,
+        "drop_unlabelled": drop_unlabelled,
+        **({"columns": columns} if columns else {}),
+    }
+    config = load_config(None, given, set_ or [])
+    if explain:
+        for line in explained(files, config, format_, mapping):
+            print(line)
+        return
+    folder = out or Path("runs") / Path(files[0]).name.partition(".")[0]
+    ledger = ingested(files, config, format_, mapping, folder, shards)
+    shown(ledger)
+    print(folder / "ledger.json")
+
+
+@app.command()
 def report(
     out: Annotated[Path, typer.Option(help="Folder of a finished run or curve.")] = Path("runs/demo"),
 ) -> None:

@@ -52,13 +52,18 @@ class Ledger:
         """Count rows worth a look."""
         self._count(self.noted, reason, rows, examples)
 
-    def as_dict(self, rows_out: int) -> dict[str, Any]:
+    def as_dict(self, samples: int) -> dict[str, Any]:
         """The ledger as JSON; checks that it reconciles.
+
+        Args:
+            samples: How many there are; `rows_out` of them have rows of the log behind them, and
+                rows_in = rows_out + what was dropped.
 
         Raises:
             AssertionError: Rows were lost without a reason, which is a defect of ours.
         """
-        lost = self.rows_in + sum(self.added.values()) - rows_out - sum(self.dropped.values())
+        rows_out = samples - sum(self.added.values())
+        lost = self.rows_in - rows_out - sum(self.dropped.values())
         assert lost == 0, f"{lost} rows of {self.rows_in} vanished without a reason: {self.dropped}"
         return {
             "rows_in": self.rows_in,

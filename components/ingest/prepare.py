@@ -10,22 +10,24 @@ from typing import Any
 import pandas as pd
 from assay.components.core.errors import BadInput
 from assay.components.core.full_ranking import write_ranking
-from assay.components.core.manifest import publishing, sha256_of
+from assay.components.core.manifest import publishing
 from assay.components.core.metrics import ALSO, METRICS
 from assay.components.core.samples import SPLITS, relevance, text_id, write_samples
 from assay.components.ingest import ads, recommendation, review, search
 from assay.components.ingest.attributes import attributes_of
 from assay.components.ingest.building import Build, Built, Policy, Ranking
 from assay.components.ingest.clean import MAX_CHARS, clean_texts, folded
+from assay.components.ingest.cleaning.clean import clean
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise
-from assay.components.ingest.readers.files import FORMATS, read_table
+from assay.components.ingest.readers.files import read_table
 from assay.components.ingest.readers.flat import flat_tables, read_log
-from assay.components.ingest.readers.known import Claim, claim, gathered
+from assay.components.ingest.readers.known import Claim, claim, claimed, gathered
+from assay.components.ingest.readers.mapping import reader_of
 from assay.components.ingest.readers.pairs import read_pairs
 from assay.components.ingest.readers.search_events import read_search_events
-from assay.components.ingest.readers.sources import expand
+from assay.components.ingest.readers.sources import data_sha256, expand, named
 from assay.components.ingest.search import ANY_CLICK, samples_from_impressions, samples_from_judgments
 from assay.components.ingest.split import check_leaks, split_and_sample
 from assay.components.ingest.tables import LOGGED, Tables
@@ -52,6 +54,8 @@ TASKS: dict[str, Task] = {
 }
 FLAT = {"recommendation": "events", "review": "reviews", "ads": "impressions"}
 """{task: what a row of its flat file is}; a search's are read as they always were."""
+FLAT_READER = "columns"
+"""What reads a file by the roles of its columns."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class IngestConfig:
     """How a log becomes samples. Zero and "" mean: not given.
 
     Attributes:
-        data: The file; or a folder of a log and `items.*`, or of files that readers know.
+        data: The file, or several with commas between; or a folder, or a glob. `s3://` and the like too.
         task: One of `TASKS`.
         columns: {role: columns}.
         max_grade: Grade of label 1; the largest in the file if 0.
@@ -71,6 +75,8 @@ class IngestConfig:
         drop_unlabelled: Drop rows without a usable grade rather than refuse the file.
         seed: Of the planted noise; never of the splits.
         policy: What else a builder is told: settings of `Policy`.
+        format: Name of the reader of every file; each is asked if "".
+        mapping: File that says what the data's columns are, or the name of one that is shipped.
     """
 
     data: str
@@ -85,6 +91,8 @@ class IngestConfig:
     drop_unlabelled: bool = False
     seed: int = 0
     policy: dict[str, Any] = field(default_factory=dict)
+    format: str = ""
+    mapping: str = ""
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -123,9 +131,12 @@ def prepare(config: IngestConfig) -> Prepared:
         BadInput: The file cannot be used; the message says what, where and what to do.
     """
     ledger = Ledger()
-    claims = _claims(config)
+    claims = claims_of(config)
     if claims is not None:
-        return prepare_tables(gathered(claims, ledger), ledger, config)
+        tables = clean(gathered(claims, ledger), ledger)
+        return prepare_tables(
+            tables, ledger, config, reader=", ".join(dict.fromkeys(c.reader.name for c in claims))
+        )
     if config.task != "search":
         frame, source = read_log(config.data)
         table = FLAT[config.task]
@@ -155,7 +166,11 @@ def prepare(config: IngestConfig) -> Prepared:
 
 
 def prepare_tables(
-    tables: Tables, ledger: Ledger, config: IngestConfig, columns: dict[str, list[str]] | None = None
+    tables: Tables,
+    ledger: Ledger,
+    config: IngestConfig,
+    columns: dict[str, list[str]] | None = None,
+    reader: str = FLAT_READER,
 ) -> Prepared:
     """Canonical tables -> samples of a task.
 
@@ -164,6 +179,7 @@ def prepare_tables(
         ledger: Theirs; `rows_in` is what it accounts for.
         config: How; `data` names the source where rows do not.
         columns: By role, of a flat file.
+        reader: Names of the formats.
 
     Raises:
         BadInput: The tables cannot be used for the task.
@@ -177,21 +193,37 @@ def prepare_tables(
         policy = Policy(**config.policy, **{name: getattr(config, name) for name in fields})
     except TypeError as error:
         raise BadInput(f"policy: {error}") from error
-    return _prepared(task.build(tables, ledger, policy), ledger, config, columns or {})
+    return _prepared(task.build(tables, ledger, policy), ledger, config, columns or {}, reader)
 
 
-def _claims(config: IngestConfig) -> list[Claim] | None:
-    """What readers say of the data, where columns are not named and each file has one."""
-    if config.columns or (config.task == "search" and Path(config.data).suffix.lower() in FORMATS):
+def claims_of(config: IngestConfig) -> list[Claim] | None:
+    """What readers say of the data; None where columns are named, or a file has no reader.
+
+    Raises:
+        BadInput: There is no such file, format or mapping; or several files, of which one has no reader.
+    """
+    if config.columns and (config.format or config.mapping):
+        raise BadInput("--columns: a file is read by its columns, or by --format or --mapping; leave one out")
+    if config.columns:
         return None
-    if not Path(config.data).exists():
-        return None
-    claims = [claim(source) for source in expand([config.data])]
+    sources = expand(named(config.data))
+    if config.mapping:
+        reader = reader_of(config.mapping)
+        return [Claim(source, reader, "named by --mapping") for source in sources]
+    if config.format or len(named(config.data)) > 1:
+        return claimed(sources, config.format)
+    claims = [claim(source) for source in sources]
     known = [one for one in claims if one is not None]
     return known if len(known) == len(claims) else None
 
 
-def _prepared(built: Built, ledger: Ledger, config: IngestConfig, columns: dict[str, list[str]]) -> Prepared:
+def _prepared(
+    built: Built,
+    ledger: Ledger,
+    config: IngestConfig,
+    columns: dict[str, list[str]],
+    reader: str = FLAT_READER,
+) -> Prepared:
     """The one way of every task's rows: clean, split, see that nothing leaks, merge, plant noise."""
     rows = split_and_sample(clean_texts(built.rows, ledger), ledger, config.sample, config.test_sample)
     check_leaks(rows, built.clock)
@@ -206,6 +238,7 @@ def _prepared(built: Built, ledger: Ledger, config: IngestConfig, columns: dict[
     truth = plant_noise(samples, config.noise, built.relevant_at, built.max_grade, config.seed)
     ranking = None if built.ranking is None else _folded(built.ranking)
     facts = {
+        "reader": reader,
         "ledger": ledger.as_dict(len(samples)),
         "columns": {role: "+".join(names) for role, names in columns.items()},
         "label_source": built.label_source,
@@ -273,7 +306,7 @@ def ingest(
         shards: Shards of the sample table at most.
     """
     prepared = prepare(config)
-    about = {"data_sha256": sha256_of(config.data), "seed": config.seed, **prepared.facts}
+    about = {"data_sha256": data_sha256(config.data), "seed": config.seed, **prepared.facts}
     ranking = prepared.ranking
     items = [prepared.samples["context"], prepared.samples["item"]]
     items += [] if ranking is None else [ranking.catalogue["item"]]
@@ -300,5 +333,5 @@ def unchanged(data: str, expected: str) -> None:
     Raises:
         BadInput: It changed in between.
     """
-    if expected and sha256_of(data) != expected:
+    if expected and data_sha256(data) != expected:
         raise BadInput(f"{data}: changed since the run was started; start it again")

@@ -6,12 +6,13 @@ Local or remote (fsspec), plain, gzip or zstd; csv of any delimiter, jsonl, json
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 from assay.components.core.errors import BadInput
+from assay.components.core.manifest import sha256_of
 
 ROWS = 200_000
 """Rows of a chunk, about."""
@@ -341,3 +343,25 @@ def expand(paths: Sequence[str]) -> list[Source]:
             raise BadInput(f"{path}: no such file")
         found |= dict.fromkeys(prefix + name if prefix else name for name in names)
     return [Source(name) for name in found]
+
+
+def named(data: str) -> list[str]:
+    """The names in what a user wrote: one, or several with commas between."""
+    return [data] if Path(data).exists() else [name.strip() for name in data.split(",") if name.strip()]
+
+
+def data_sha256(data: str) -> str:
+    """Hex sha256 of what was named: of a file or folder as `sha256_of` says, of several their bytes in order.
+
+    Raises:
+        BadInput: A name stands for no file.
+    """
+    if Path(data).exists():
+        return sha256_of(data)
+    digest = hashlib.sha256()
+    for source in expand(named(data)):
+        with fsspec.open(source.path, "rb") as stream:
+            digest.update(source.name.encode() + b"\0")
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

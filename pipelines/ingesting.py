@@ -1,0 +1,89 @@
+"""`assay ingest`: a log of any known format -> samples of a task, and the ledger of every row."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from assay.components.core.errors import BadInput
+from assay.components.core.manifest import write_json
+from assay.components.ingest.prepare import FLAT_READER, IngestConfig, claims_of, ingest
+from assay.components.ingest.readers.known import READERS
+from assay.components.ingest.readers.sources import expand
+from assay.pipelines.config import RunConfig
+from assay.pipelines.preflight import ingest_config
+from rich.console import Console
+from rich.table import Table
+
+LEDGER = "ledger.json"
+KINDS = ("dropped", "repaired", "noted", "added")
+
+
+def _config(files: Sequence[str], config: RunConfig, format_: str, mapping: str) -> IngestConfig:
+    for file in files:
+        if "," in file and not Path(file).exists():
+            raise BadInput(f"{file}: no such file; a name with a comma must be that of a file")
+    return replace(ingest_config(config), data=",".join(files), format=format_, mapping=mapping)
+
+
+def explained(files: Sequence[str], config: RunConfig, format_: str, mapping: str) -> list[str]:
+    """A line a file: which reader it has, and what it was told by.
+
+    Raises:
+        BadInput: There is no such file, format or mapping; a file of several has no reader.
+    """
+    claims = claims_of(_config(files, config, format_, mapping))
+    if claims is not None:
+        return [
+            f"{one.source.path}: {one.reader.name} ({one.reader.about}), since it has {one.why}"
+            for one in claims
+        ]
+    why = "named by --columns" if config.columns else f"none of {len(READERS)} formats is told by its header"
+    return [
+        f"{source.path}: {FLAT_READER} (a flat file, by the roles of its columns), {why}"
+        for source in expand(files)
+    ]
+
+
+def ingested(
+    files: Sequence[str], config: RunConfig, format_: str, mapping: str, out: Path, shards: int = 1
+) -> dict[str, Any]:
+    """Write `samples/`, `texts/`, `truth/` and `ledger.json` into a folder, each whole or not at all.
+
+    Returns:
+        The ledger: `reader`, `rows_in`, `rows_out`, `samples`, and by reason `dropped`, `repaired`, `noted`,
+        `added` and `examples`.
+
+    Raises:
+        BadInput: The files cannot be used.
+    """
+    about = _config(files, config, format_, mapping)
+    facts = ingest(about, *(str(out / name) for name in ("samples", "texts", "truth")), shards)
+    ledger = {
+        "reader": facts["reader"],
+        "task": about.task,
+        "files": list(files),
+        "samples": facts["samples"],
+        **facts["ledger"],
+    }
+    write_json(out / LEDGER, ledger)
+    return ledger
+
+
+def shown(ledger: dict[str, Any]) -> None:
+    """The ledger in a terminal."""
+    splits = ", ".join(f"{name} {rows:,}" for name, rows in ledger["samples"].items())
+    table = Table(
+        title=f"{ledger['reader']}: {ledger['rows_in']:,} rows in, {ledger['rows_out']:,} out ({splits})",
+        title_justify="left",
+    )
+    for column in ("what", "reason", "rows", "for example"):
+        table.add_column(column, justify="right" if column == "rows" else "left")
+    for kind in KINDS:
+        for reason, rows in sorted(ledger[kind].items(), key=lambda item: -item[1]):
+            example = ledger["examples"].get(reason, [""])[0]
+            table.add_row(kind, reason, f"{rows:,}", example[:60])
+    Console(file=sys.stderr, width=None if sys.stderr.isatty() else 110).print(table)
