@@ -58,8 +58,11 @@ class Policy:
                     f"policy.{name} {getattr(self, name)!r}: known: {', '.join(filter(None, known))}"
                 )
         for name in ("history", "cuts", "negatives", "test_users"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"policy.{name} {getattr(self, name)}: 1 or more")
+            value = getattr(self, name)
+            if value < 1 or value != int(value):
+                raise BadInput(f"policy.{name} {value}: a whole number, 1 or more")
+            # A pipeline's parameters are JSON, whose whole numbers arrive as floats.
+            object.__setattr__(self, name, int(value))
         if not 0 < self.keep_unclicked <= 1:
             raise BadInput(f"policy.keep_unclicked {self.keep_unclicked}: a share in (0, 1]")
 
