@@ -29,7 +29,7 @@ FOUR = [
 
 
 def test_a_review_is_ranked_among_those_of_its_product():
-    built = build(tables(FOUR, [("p1", "Red shoe")]), Ledger(), Policy())
+    built = build(tables(FOUR, [("p1", "Red shoe")]), Ledger(), Policy(label="rating"))
     assert built.rows["context"].tolist() == ["Red shoe", "Red shoe", "lamps", "lamps"]
     assert built.rows["item"].tolist() == ["Good. text 1", "text 2", "Meh. text 3", "Fine. text 4"]
     assert built.rows["group_id"].tolist() == built.rows["unit"].tolist() == ["p1", "p1", "p2", "p2"]

@@ -17,7 +17,11 @@ TASKS = {
         ["--columns", "item=title", "--set", "policy.negatives=2", "--set", "policy.test_users=40"],
         "ndcg@10",
     ),
-    "review": ("reviews.parquet", ["--columns", "query=title,text=text"], "quadratic_kappa"),
+    "review": (
+        "reviews.parquet",
+        ["--columns", "query=title,text=text", "--set", "policy.label=rating"],
+        "quadratic_kappa",
+    ),
     "ads": (
         "ads.parquet",
         ["--columns", "query=placement+device+page,item=title+category,feature=bid+showings"],
