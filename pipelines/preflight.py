@@ -36,6 +36,8 @@ STORE: dict[str, tuple[str, dict[str, list[str]]]] = {
     ),
 }
 """{task: its file of the simulated store, and the columns by role}."""
+STORE_LIKED = 4.0
+"""Stars of its reviews from which a product was liked."""
 LARGEST_EXPONENT = 1000.0
 
 
@@ -165,6 +167,8 @@ def _with_store(config: RunConfig) -> RunConfig:
     file, columns = STORE[config.task]
     given: dict[str, Any] = {"data": str(folder / file)}
     given |= {} if config.columns else {"columns": columns}
+    if config.task == "review" and not config.relevant_at and config.policy.label == "liked":
+        given["relevant_at"] = STORE_LIKED
     given |= {} if config.sample else {"sample": STORE_SAMPLE}
     given |= {} if config.test_sample else {"test_sample": STORE_TEST_SAMPLE}
     return config.model_copy(update=given)

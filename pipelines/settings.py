@@ -34,7 +34,7 @@ class Policy(BaseModel):
     holdout: str = Field(
         "", description="last event of each user, or what is last in time; the task's own way if not given"
     )
-    label: str = Field("rating", description="review: rating or helpful")
+    label: str = Field("liked", description="review: liked (by --relevant-at), rating or helpful")
     keep_unclicked: float = Field(1.0, description="ads: share of unclicked training rows that is kept")
 
     @model_validator(mode="after")

@@ -90,7 +90,8 @@ def item_knn(
     mine = seen[seen["group_id"].isin(numbers)]
     known, which = np.unique(mine["item_id"].map(place).to_numpy(), return_inverse=True)
     alike = (has[:, known].T @ has).tocsr()
-    alike[np.arange(len(known)), known] = 0.0
+    # No item recommends itself.
+    alike.data[alike.indices == np.repeat(known, np.diff(alike.indptr))] = 0.0
     _keep_largest(alike, NEIGHBOURS)
     history = csr_matrix(
         (np.ones(len(mine)), (mine["group_id"].map(numbers).to_numpy(), which)),

@@ -12,7 +12,7 @@ from assay.components.ingest.tables import Tables
 
 _CHOICES = {
     "predict": ("item", "action", "category"),
-    "label": ("rating", "helpful"),
+    "label": ("liked", "rating", "helpful"),
     "holdout": ("", "last", "time"),
 }
 
@@ -30,7 +30,8 @@ class Policy:
         test_users: Users at most whose next event is tested, by hash.
         holdout: `last`: the last event of each user is tested; `time`: what happened after one moment. ""
             is the task's own way.
-        label: Of a review: its `rating`, or how `helpful` it was found.
+        label: Of a review: whether its product was `liked`, which is whether the rating reaches
+            `relevant_at`; the `rating` itself; or whether it was found `helpful`.
         keep_unclicked: Share of the unclicked training ads that is kept, each with one over it as its weight.
         max_grade: Grade of label 1; the largest there is if 0.
         relevant_at: Grade from which a row is relevant; the task's own way if 0.
@@ -44,7 +45,7 @@ class Policy:
     negatives: int = 4
     test_users: int = 300
     holdout: str = ""
-    label: str = "rating"
+    label: str = "liked"
     keep_unclicked: float = 1.0
     max_grade: float = 0.0
     relevant_at: float = 0.0
@@ -58,8 +59,11 @@ class Policy:
                     f"policy.{name} {getattr(self, name)!r}: known: {', '.join(filter(None, known))}"
                 )
         for name in ("history", "cuts", "negatives", "test_users"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"policy.{name} {getattr(self, name)}: 1 or more")
+            value = getattr(self, name)
+            if value < 1 or value != int(value):
+                raise BadInput(f"policy.{name} {value}: a whole number, 1 or more")
+            # A pipeline's parameters are JSON, whose whole numbers arrive as floats.
+            object.__setattr__(self, name, int(value))
         if not 0 < self.keep_unclicked <= 1:
             raise BadInput(f"policy.keep_unclicked {self.keep_unclicked}: a share in (0, 1]")
 

@@ -1,4 +1,4 @@
-"""Reviews -> rows, one a review, labelled by its rating or by how helpful it was found."""
+"""Reviews -> rows, one a review, labelled by its rating or by whether it was found helpful."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
     """One row a review: the context is its product, the item what was written.
 
     The list is the product's reviews, and a split never tears it. Where there are no products, each review
-    is a list of its own, and reviews of the same words lie in one split. Where `relevant_at` is named the
-    label is whether the rating reaches it; else it is the rating over the largest one.
+    is a list of its own, and reviews of the same words lie in one split. The label is whether the rating
+    reaches `relevant_at`, half of the largest unless named; or, where ratings are foretold, the rating over
+    the largest one.
 
     Args:
         tables: `reviews`; `items`, where there.
@@ -36,25 +37,25 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
     unusable = reviews.filter(~(pl.col("grade").is_finite() & (pl.col("grade") >= 0)).fill_null(False))
     if len(unusable):
         where = [f"row {row}" for row in unusable["row"].head(20)]
-        if policy.label == "rating" and not policy.drop_unlabelled:
+        if policy.label != "helpful" and not policy.drop_unlabelled:
             raise BadInput(
                 f"{len(unusable)} of {len(reviews)} reviews have no usable rating (e.g. "
                 f"{', '.join(where[:3])}); mend them, name the column with --columns label=COLUMN, or drop "
                 "them with --drop-unlabelled"
             )
-        ledger.drop("unlabelled" if policy.label == "rating" else "no_votes", len(unusable), where)
+        ledger.drop("no_votes" if policy.label == "helpful" else "unlabelled", len(unusable), where)
         reviews = reviews.join(
             unusable.select("source", "row"), on=["source", "row"], how="anti", maintain_order="left"
         )
     if not len(reviews):
-        raise BadInput(f"no review has a usable {policy.label}")
+        raise BadInput("no review has a usable rating, or votes where policy.label is helpful")
     largest = float(reviews["grade"].max())  # type: ignore[arg-type]
-    ratings = policy.label == "rating"
+    ratings = policy.label != "helpful"
     top = policy.max_grade or (largest if ratings else max(largest, 1.0))
     if largest > top:
         raise BadInput(f"ratings up to {largest:g} are above --max-grade {top:g}")
     relevant_at = policy.relevant_at or (top / 2 if ratings else _helpful_from(reviews))
-    several = ratings and not policy.relevant_at and reviews["grade"].n_unique() > 2
+    several = policy.label == "rating" and reviews["grade"].n_unique() > 2
     items = tables.get("items", pl.DataFrame(schema={"item_id": pl.String, "text": pl.String}))
     products = items.select("item_id", pl.col("text").alias("product")).unique("item_id", keep="first")
     reviews = reviews.join(products, on="item_id", how="left", maintain_order="left")
@@ -100,7 +101,7 @@ def _once(reviews: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
 
 def _grade(policy: Policy) -> pl.Expr:
     """The rating; or the share of votes that found it helpful; or how many, where votes are not known."""
-    if policy.label == "rating":
+    if policy.label != "helpful":
         return pl.col("rating")
     share = pl.when(pl.col("votes") > 0).then(pl.col("helpful") / pl.col("votes"))
     return pl.when(pl.col("votes").is_null()).then(pl.col("helpful")).otherwise(share)

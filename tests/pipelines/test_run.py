@@ -29,6 +29,10 @@ KEYS = {
     "verdict",
     "best_arm",
     "baselines",
+    "also",
+    "rare",
+    "full_ranking",
+    "plans",
     "noise",
     "cost",
     "seconds",
@@ -74,12 +78,12 @@ def test_the_summary_has_every_part(tiny_run):
     assert (summary["model"]["name"], summary["model"]["version"]) == ("tiny", "1")
     assert summary["data"]["rows_in"] == 400
     assert all(Path(file).exists() for file in summary["files"].values())
-    models = ["random", "lexical", "base", "control", "challenger", "full", "champion"]
+    models = ["random", "lexical", "base", "tfidf_lr", "control", "challenger", "full", "champion"]
     assert list(summary["results"]) == models
     assert summary["results"]["champion"] is None
     parts = {key: (summary[key], types) for key, types in PARTS.items()}
     parts |= {m: (summary["results"][m], RESULT) for m in models if m != "champion"}
-    pairs = {f"challenger-{m}" for m in ("control", "base", "full", "champion")}
+    pairs = {f"challenger-{m}" for m in ("control", "base", "full", "champion", "tfidf_lr")}
     assert set(summary["comparisons"]) == pairs
     assert summary["comparisons"]["challenger-champion"] is None
     parts |= {p: (summary["comparisons"][p], COMPARISON) for p in pairs - {"challenger-champion"}}
