@@ -50,6 +50,8 @@ def budget_curve(
     sample: int = 0,
     test_sample: int = 0,
     policy: dict = {},  # noqa: B006
+    format: str = "",
+    mapping: str = "",
     noise: float = 0.0,
     drop_unlabelled: bool = False,
     methods: list[str] = [  # noqa: B006
@@ -107,6 +109,8 @@ def budget_curve(
         sample: Rows at most of train, validation and target; 0 is all.
         test_sample: Rows at most of test; 0 is all.
         policy: How a log becomes rows, of other tasks than search; empty is the plainest way.
+        format: Name of the format of every file; "" is told by their headers.
+        mapping: File that says what the columns are, or the name of a shipped one.
         noise: Share of training labels to flip.
         drop_unlabelled: Drop rows without a usable grade.
         methods: Scores to compute.

@@ -44,6 +44,12 @@ class RunConfig(BaseModel):
     task: Literal["search", "recommendation", "review", "ads"] = Field(
         "search", description="the task: search, recommendation, review or ads"
     )
+    format: str = Field(
+        "", description="format of every file, by its name; told by their headers if not given"
+    )
+    mapping: str = Field(
+        "", description="YAML file that says what the columns are, or the name of a shipped one"
+    )
     columns: dict[str, list[str]] = Field(
         {},
         description="role=column,...; roles: query item label group item_id segment click position timestamp "

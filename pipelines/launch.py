@@ -99,6 +99,8 @@ def launch(checked: Checked, out: Path, stream: IO[str] = sys.stderr) -> int:
     }
     if arguments["rules"]["attributes"]:
         arguments["rules"]["attributes"] = str(Path(arguments["rules"]["attributes"]).resolve())
+    if Path(arguments["mapping"]).is_file():
+        arguments["mapping"] = str(Path(arguments["mapping"]).resolve())
     request = {
         "out": str(out.resolve()),
         "pipeline": checked.pipeline,

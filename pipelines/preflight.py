@@ -104,9 +104,10 @@ def check(config: RunConfig, pipeline: str = "importance") -> Checked:
     for what in ("dropped", "repaired", "noted"):
         notes += [f"{what}: {n} {reason}" for reason, n in ledger[what].items()]
     data_sha256, code = sha256_of(config.data), code_version()
-    if config.rules.attributes:
+    for told in (config.rules.attributes, config.mapping):
         # The steps are told the file's name alone: another content must not find the older results.
-        code += f"-{sha256_of(config.rules.attributes)[:16]}"
+        if Path(told).is_file():
+            code += f"-{sha256_of(told)[:16]}"
     run_hash = config.run_hash(data_sha256, code, curve)
     return Checked(config, data_sha256, code, run_hash, notes, pipeline)
 

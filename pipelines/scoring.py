@@ -54,6 +54,8 @@ def score_rows(parameters: dict[str, Any]) -> Scored:
         shards=given.shards,
         seed=given.seed,
         policy=given.policy,
+        format=given.format,
+        mapping=given.mapping,
     )
     samples = ingested.outputs["samples"]
     embedded = embed(

@@ -26,6 +26,8 @@ def ingest(
     shards: int = 1,
     seed: int = 0,
     policy: Dict = {},  # noqa: B006
+    format: str = "",
+    mapping: str = "",
 ) -> List[str]:
     """Read a log, clean it, split it by group, and write samples.
 
@@ -48,6 +50,8 @@ def ingest(
         shards: Shards of the sample table at most, each a whole number of blocks of 4,096 rows.
         seed: Of the planted noise.
         policy: What else a builder is told; empty is the task's plainest way.
+        format: Name of the format of every file; "" is told by their headers.
+        mapping: File that says what the columns are, or the name of a shipped one.
 
     Returns:
         Names of the shards; unnamed, since kfp's local runner cannot loop over a named output.
@@ -58,7 +62,7 @@ def ingest(
     unchanged(data, data_sha256)
     config = IngestConfig(
         data, task, columns, max_grade, relevant_at, split_column, int(sample), int(test_sample), noise,
-        drop_unlabelled, int(seed), policy,
+        drop_unlabelled, int(seed), policy, format, mapping,
     )  # fmt: skip
     facts = ingest(config, samples.path, texts.path, truth.path, int(shards))
     samples.metadata["rows"] = sum(facts["samples"].values())
