@@ -146,7 +146,8 @@ def _known(user: str, runs: Path, key: bytes | None) -> Forget:
     forget = Forget(people={user} | ({pseudonym(user, key)} if key else set()))
     named = [(file, table) for file, table in _tables(runs) if "user_id" in table.column_names]
     mine, others = _split(named, forget)
-    # Sessions first: a row may name the session alone.
+    # Sessions first: a row may name the session alone. One that names another user is not this user's.
+    others = [table.filter(pc.is_valid(table["user_id"])) for table in others]
     forget.people |= _values(mine, ("session_id",)) - _values(others, ("session_id",))
     tables = list(_tables(runs))
     named = [(f, t) for f, t in tables if {"user_id", "session_id"} & set(t.column_names)]
@@ -273,6 +274,7 @@ def _manifests(runs: Path, done: Erased, models: dict[Path, int]) -> None:
             about["retrain"] = f"trained on {models[folder]} rows that were erased since"
         _counts(folder, about)
         write_json(file, about)
+        _note(done, runs, file, 1)
     changed = re.compile("|".join(renamed) or "(?!)")
     for file in _files(runs):
         if file.suffix == ".json" and file.name not in VOCABULARY:
