@@ -45,6 +45,5 @@ def test_every_table_has_its_columns(tmp_path):
 
     tables, _, _ = read(tmp_path, qrels="q1 0 d1 2\n")
     assert dict(tables["judgments"].schema) == {
-        name: dtype if isinstance(dtype, pl.DataType) else dtype()
-        for name, dtype in SCHEMAS["judgments"].items()
+        name: dtype if isinstance(dtype, pl.DataType) else dtype() for name, dtype in SCHEMAS["judgments"].items()
     }
