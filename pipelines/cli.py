@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -360,6 +361,30 @@ def data(
     except ValueError as error:
         raise BadInput(f"assay data: {error}") from error
     print(out)
+
+
+@app.command()
+def erase(
+    user: Annotated[str, typer.Option(help="Id of the user, as the log has it.")],
+    runs: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
+    key_file: Annotated[
+        Path | None, typer.Option(help="File of the key of pseudonyms [default: ASSAY_ID_KEY, if set].")
+    ] = None,
+) -> None:
+    """Forget a user: rows, samples and texts in every file under a folder of runs, and prove it.
+
+    Exit codes: 0 nothing is left; 1 something is, and where; 2 bad input.
+    """
+    from assay.components.ingest.privacy import KEY, KEY_FILE, id_key
+    from assay.pipelines.erase import erase as run_erase
+    from assay.pipelines.erase import told
+
+    key = id_key(key_file) if key_file or os.environ.get(KEY) or os.environ.get(KEY_FILE) else None
+    if key is None:
+        print(f"no {KEY} is set: the id is looked for, its pseudonym is not", file=sys.stderr)
+    done = run_erase(user, runs, key)
+    print(told(done))
+    raise typer.Exit(1 if done.left else 0)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ _NO_PHONE = re.compile(
     re.I,
 )
 _PHONE = re.compile(
-    r"(?:\b(?:tel|phone|telephone|call|calling|mobile|mobil|cell|whats\s?app|viber|wechat|telegram|signal|fon|telefon"
+    r"(?:\b(?:tel|ph|phone|telephone|call|calling|mobile|mobil|cell|whats\s?app|viber|wechat|telegram|signal|fon|telefon"
     r"|handy|handynummer|telefonnummer|ring|sms|text|fax|contact|reach|my\s(?:new\s)?(?:nr|no|num|number|nummer)|t[ée]l[ée]phone|t[ée]l[ée]fono|m[óo]vil"
     r"|llam\w*|appel\w*|telefono|cellulare|celular|telefone|hotline|anruf\w*)\b|тел\w*|电话|手机|联系|微信|電話"
     r"|携帯|전화|هاتف)[^\d\0]{0,20}\Z",
@@ -63,8 +63,8 @@ def _digits(text: str) -> str:
 
 # -- e-mail --------------------------------------------------------------------------------------------------
 
-_AT = r"(?:\s?[@＠]\s?|\s?[(\[{]\s?(?:at|@)\s?[)\]}]\s?|\s+at\s+(?=[\w.-]+\s+dot\s))"
-_DOT = r"(?:\.|\s?[(\[{]\s?(?:dot|\.)\s?[)\]}]\s?|\s+dot\s+)"
+_AT = r"(?i:\s?[@＠]\s?|\s?[(\[{]\s?(?:at|@)\s?[)\]}]\s?|\s+at\s+(?=[\w.-]+\s+dot\s))"
+_DOT = r"(?i:\.|\s?[(\[{]\s?(?:dot|\.)\s?[)\]}]\s?|\s+dot\s+)"
 # Chinese is written without a space before the address.
 _NAME = r"[A-Za-z0-9_\u00c0-\u052f+%'’-]"
 _EMAIL = re.compile(
@@ -143,7 +143,7 @@ _NUMBER = re.compile(
     rf"(?<![\w.,/#+-])(?:"
     rf"(?P<abroad>(?:\+|00)[1-9]\d{{0,2}}(?:[ \u00a0.\-/–()]{{0,2}}\d){{6,13}})"
     rf"|(?P<area>(?:[0178]{_S}?)?\(0?\d{{2,5}}\){_S}{{0,3}}\d{{2,5}}(?:{_S}?\d{{2,5}}){{1,3}})"
-    rf"|(?P<american>(?:1{_S})?[2-9]\d\d(?P<sep>{_S})\d{{3}}(?P=sep)\d{{4}})"
+    rf"|(?P<american>1[38]00{_S}\d{{3}}{_S}\d{{3,4}}|(?:1{_S})?[2-9]\d\d(?P<sep>{_S})\d{{3}}(?P=sep)\d{{4}})"
     rf"|(?P<trunk>0[1-9]\d{{0,4}}(?:{_S}{{1,3}}\d{{2,8}}){{1,5}})"
     rf"|(?P<chinese>1[3-9]\d(?:[ -]\d{{4}}[ -]|\d{{4}})\d{{4}})"
     rf"|(?P<solid>0[1-9]\d{{8,9}})"
@@ -205,6 +205,7 @@ _ENGLISH = re.compile(
     rf"(?:(?:{_WORD}\s+){{1,3}}(?:{_ROAD}|{_SHORT})\b\.?"
     r"|(?i:(?:[a-z][a-z'’.-]+|\d{1,3}(?:st|nd|rd|th))\s+){1,2}(?i:street|avenue|boulevard|road|lane)\b)"
     rf"(?i:{_FLAT})"
+    r"|\b(?i:p\.? ?o\.? ?box|postfach)\s+\d{1,6}\b"
 )
 _HOUSE = r"\d{1,4}\s?[a-hA-H]?\b(?!\s*(?:cm|mm|m|kg|g|ml|l|Stück|x|€)\b)"
 # Hauptstraße 12a, Am Alten Weg 5, Keizersgracht 123

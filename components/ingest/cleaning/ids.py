@@ -66,7 +66,9 @@ def queries_named(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
         orphan = ~pl.col("query_id").is_in(queries["query_id"].implode()) & ~unnamed
         mute = ~unnamed & ~orphan & ~pl.col("query_id").is_in(worded) & ~own
         frame = tables[name]
-        for reason, broken in (("missing_query_id", unnamed), ("orphan_query_id", orphan)):
+        # Grades are often of queries that no log has seen.
+        logged = name != "judgments"
+        for reason, broken in (("missing_query_id", unnamed), ("orphan_query_id", orphan)) if logged else ():
             counted(ledger.note, reason, frame, marked(frame, broken & own))
         for reason, condition, choice in (
             ("missing_query_id", unnamed & ~own, policy.missing_query_id),

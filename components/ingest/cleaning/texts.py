@@ -152,14 +152,18 @@ _TAG = re.compile(
 
 
 def without_html(text: str) -> str:
-    """Entities become what they stand for; tags that HTML knows become a space. "size <M> only" has none."""
+    """Entities become what they stand for; tags that HTML knows become a space. "size <M> only" has none.
+
+    White space is folded where there was any of them: in HTML it means nothing.
+    """
+    before = text
     for _ in range(_ROUNDS):
         after = _ENTITY.sub(lambda match: html.unescape(match.group()), text)
         after = _TAG.sub(" ", _HIDDEN.sub(" ", after))
         if after == text:
-            return text
+            break
         text = after
-    return text
+    return text if text == before else folded(text)
 
 
 # -- what cannot be seen -------------------------------------------------------------------------------------

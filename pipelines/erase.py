@@ -1,0 +1,330 @@
+"""Forget a user: every row, sample and text under a runs folder that is this user's, and the proof of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from assay.components.core.errors import BadInput
+from assay.components.core.manifest import MANIFEST, sha256_of, write_json
+from assay.components.core.samples import read_samples
+from assay.components.core.vectors import SAMPLE_IDS
+from assay.components.ingest.privacy import WRITTEN, pseudonym
+from assay.pipelines.forgotten import (
+    ROW_IDS,
+    SQLITE,
+    VOCABULARY,
+    WEIGHTS,
+    Forget,
+    among,
+    distinctive,
+    holds,
+    parquet_without,
+    samples_without,
+    sqlite_without,
+    strings,
+    text_without,
+    vectors_without,
+)
+from assay.pipelines.launch import LOCK, REQUEST
+from filelock import FileLock, Timeout
+
+RECORD = "erased-{}.json"
+_TYPED = sorted({column for columns in WRITTEN.values() for column in columns})
+_ROWS_OF = "rows.parquet"
+"""In the folder of a trained ranker: the samples it was trained on."""
+
+
+@dataclass
+class Erased:
+    """What was done.
+
+    Attributes:
+        samples: Samples that are gone.
+        files: {file: rows or places that are gone}.
+        retrain: Folders of models that were trained on them: weights cannot forget.
+        logs: Files that runs were made of; they lie outside and are not touched.
+        left: Files in which something is still found; none, or the erasure failed.
+        told_apart: Whether the id is a word that can be looked for in texts and bytes.
+        record: Where this is written.
+    """
+
+    samples: int = 0
+    files: dict[str, int] = field(default_factory=dict)
+    retrain: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    told_apart: bool = True
+    record: str = ""
+
+
+def erase(user: str, runs: Path, key: bytes | None = None) -> Erased:
+    """Remove a user from all that lies under a folder of runs.
+
+    A sample is this user's if its list is (the user, or the user and a cut in time), if a table that names
+    users names this one for it, or if its text was typed by nobody else. Files are written beside and
+    renamed; manifests get their new hashes. What names a hash that changed gets the new one.
+
+    Args:
+        user: The id as the log has it.
+        runs: A folder that holds runs.
+        key: Of the pseudonyms; None looks for the id alone.
+
+    Returns:
+        What was done; it is written into the folder too, without the id.
+
+    Raises:
+        BadInput: There is no such folder, no id, or a run is under way.
+    """
+    if not user.strip():
+        raise BadInput("--user: is empty")
+    if not runs.is_dir():
+        raise BadInput(f"--runs {runs}: no such folder")
+    with _all_still(runs):
+        forget = _known(user, runs, key)
+        done = Erased(samples=len(forget.samples), told_apart=distinctive(user))
+        shards, alone = _sample_tables(runs), _only_theirs(runs, forget)
+        models = _trained_on(runs, forget)
+        for folder in sorted({file.parent for file in runs.rglob(SAMPLE_IDS)}):
+            _note(done, runs, folder, vectors_without(folder, forget))
+        # What says whose a sample is goes last: an erasure that was cut off can be started again.
+        saying = {file for file, _ in _tables(runs)}
+        for file in sorted(_files(runs), key=lambda file: file in saying):
+            if file.parent not in shards:
+                _note(done, runs, file, _rewritten(file, forget, alone.get(file.parent, set())))
+        for folder in shards:
+            _note(done, runs, folder, samples_without(folder, forget))
+        if done.files:
+            _manifests(runs, done, models)
+        done.retrain = sorted(str(folder.relative_to(runs)) for folder in models)
+        done.logs = _logs(runs) if done.files else []
+        words = forget.words()
+        done.left = [str(file.relative_to(runs)) for file in _files(runs) if holds(file, words)]
+        when = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        done.record = str(runs / RECORD.format(when))
+        about = {key: value for key, value in vars(done).items() if key != "record"}
+        write_json(done.record, {"when": when} | about)
+    return done
+
+
+@contextlib.contextmanager
+def _all_still(runs: Path) -> Iterator[None]:
+    """No run may write while its files are rewritten."""
+    with contextlib.ExitStack() as stack:
+        for lock in sorted(runs.rglob(LOCK)):
+            try:
+                stack.enter_context(FileLock(lock, timeout=0))
+            except Timeout as error:
+                raise BadInput(f"{lock.parent}: a run is under way there; wait for it") from error
+        yield
+
+
+def _files(runs: Path) -> list[Path]:
+    return sorted(file for file in runs.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def _tables(runs: Path) -> Iterator[tuple[Path, pa.Table]]:
+    """Parquet files that say whose something is, without what they hold beside."""
+    wanted = {"sample_id", "group_id", "task", "context", "item", "user_id", "session_id", *ROW_IDS, *_TYPED}
+    for file in sorted(runs.rglob("*.parquet")):
+        names = [name for name in pq.read_schema(file).names if name in wanted]
+        if {"user_id", "session_id", "group_id"} & set(names):
+            yield file, pq.read_table(file, columns=names)
+
+
+def _known(user: str, runs: Path, key: bytes | None) -> Forget:
+    """All that is this user's."""
+    forget = Forget(people={user} | ({pseudonym(user, key)} if key else set()))
+    named = [(file, table) for file, table in _tables(runs) if "user_id" in table.column_names]
+    mine, others = _split(named, forget)
+    # Sessions first: a row may name the session alone. One that names another user is not this user's.
+    others = [table.filter(pc.is_valid(table["user_id"])) for table in others]
+    forget.people |= _values(mine, ("session_id",)) - _values(others, ("session_id",))
+    tables = list(_tables(runs))
+    named = [(f, t) for f, t in tables if {"user_id", "session_id"} & set(t.column_names)]
+    mine, others = _split(named, forget)
+    forget.rows = _values(mine, ROW_IDS) - _values(others, ROW_IDS)
+    forget.texts = {text for text in _values(mine, _TYPED) - _values(others, _TYPED) if text}
+    forget.samples = _values(mine, ("sample_id",))
+    for _, table in tables:
+        if not {"sample_id", "group_id", "context", "item"} <= set(table.column_names):
+            continue
+        own = pc.or_(_own_lists(table, forget), among(strings(table, "sample_id"), forget.samples))
+        for column in ("context", "item"):
+            own = pc.or_(own, among(strings(table, column), forget.texts))
+        part = table.filter(own)
+        forget.samples |= set(strings(part, "sample_id").to_pylist())
+        forget.pairs |= set(zip(*(strings(part, c).to_pylist() for c in ("context", "item")), strict=True))
+    return forget
+
+
+def _own_lists(table: pa.Table, forget: Forget) -> pa.ChunkedArray:
+    """(n,) bool: lists named by the user or, but for searches, by the user and a cut: "u1|3"."""
+    groups = strings(table, "group_id")
+    own = among(groups, forget.people | forget.rows)
+    if "task" not in table.column_names:
+        return own
+    names = "|".join(map(re.escape, sorted(forget.people)))
+    cut = pc.match_substring_regex(groups, rf"^(?:{names})[^0-9A-Za-z\s]\S*$")
+    # The list of a search is what was typed, by whomever.
+    return pc.or_(own, pc.and_(cut, pc.not_equal(strings(table, "task"), "search")))
+
+
+def _split(tables: list[tuple[Path, pa.Table]], forget: Forget) -> tuple[list[pa.Table], list[pa.Table]]:
+    """Rows that name the user, and those that do not."""
+    mine, others = [], []
+    for _, table in tables:
+        names = [c for c in ("user_id", "session_id") if c in table.column_names]
+        hits = [among(strings(table, name), forget.people) for name in names]
+        own = hits[0] if len(hits) == 1 else pc.or_(*hits)
+        mine.append(table.filter(own))
+        others.append(table.filter(pc.invert(own)))
+    return mine, others
+
+
+def _values(tables: list[pa.Table], columns: Any) -> set[str]:
+    found: set[str] = set()
+    for table in tables:
+        for column in set(columns) & set(table.column_names):
+            found |= set(strings(table, column).drop_null().unique().to_pylist())
+    return found
+
+
+def _only_theirs(runs: Path, forget: Forget) -> dict[Path, set[str]]:
+    """{folder of texts: those that no sample of the nearest folder above has any more}."""
+    shown = ["sample_id", "context", "item"]
+    tables = {place: read_samples(place, columns=shown) for place in _sample_tables(runs)}
+    alone = {}
+    for folder in {file.parent for file in runs.rglob("texts.parquet")}:
+        near = next(
+            (
+                [table for place, table in tables.items() if place.is_relative_to(above)]
+                for above in folder.parents
+                if any(place.is_relative_to(above) for place in tables)
+            ),
+            [],
+        )
+        gone, kept = set(forget.texts), set()
+        for table in near:
+            out = table["sample_id"].isin(forget.samples)
+            gone |= set(table.loc[out, ["context", "item"]].to_numpy().ravel())
+            kept |= set(table.loc[~out, ["context", "item"]].to_numpy().ravel())
+        alone[folder] = gone - kept
+    return alone
+
+
+def _sample_tables(runs: Path) -> list[Path]:
+    files = runs.rglob("part-00000.parquet")
+    return sorted(file.parent for file in files if b"assay.schema" in (pq.read_schema(file).metadata or {}))
+
+
+def _trained_on(runs: Path, forget: Forget) -> dict[Path, int]:
+    """{folder of a model: its rows that are to be forgotten}, and where the registry keeps a copy of it."""
+    models: dict[Path, int] = {}
+    for file in runs.rglob(_ROWS_OF):
+        ids = pq.read_table(file, columns=["sample_id"])["sample_id"]
+        count = pc.sum(among(ids, forget.samples)).as_py() or 0
+        if count:
+            models[file.parent] = count
+    rankers = {sha256_of(f / "ranker"): n for f, n in models.items() if (f / "ranker").is_dir()}
+    for folder in sorted(runs.rglob("ranker")) if rankers else []:
+        if folder.is_dir() and folder.parent not in models and (found := rankers.get(sha256_of(folder))):
+            models[folder] = found
+    return models
+
+
+def _rewritten(file: Path, forget: Forget, texts: set[str]) -> int:
+    if file.suffix == ".parquet":
+        return parquet_without(file, forget, texts)
+    if file.suffix in WEIGHTS or file.name in (LOCK, *VOCABULARY):
+        return 0
+    with file.open("rb") as stream:
+        if stream.read(len(SQLITE)) == SQLITE:
+            return sqlite_without(file, forget)
+    return text_without(file, forget)
+
+
+def _note(done: Erased, runs: Path, path: Path, count: int) -> None:
+    if count:
+        name = str(path.relative_to(runs))
+        done.files[name] = done.files.get(name, 0) + count
+
+
+def _manifests(runs: Path, done: Erased, models: dict[Path, int]) -> None:
+    """New hashes and counts; a hash that changed is changed wherever a text names it."""
+    renamed: dict[str, str] = {}
+    for file in sorted(runs.rglob(MANIFEST)):
+        about, folder = json.loads(file.read_text()), file.parent
+        inside = [n for name, n in done.files.items() if (runs / name).is_relative_to(folder)]
+        if not inside or "sha256" not in about:
+            continue
+        before, about["sha256"] = about["sha256"], sha256_of(folder)
+        renamed[before] = about["sha256"]
+        about["erased"] = about.get("erased", 0) + max(inside)
+        if folder in models:
+            about["retrain"] = f"trained on {models[folder]} rows that were erased since"
+        _counts(folder, about)
+        write_json(file, about)
+        _note(done, runs, file, 1)
+    changed = re.compile("|".join(renamed) or "(?!)")
+    for file in _files(runs):
+        if file.suffix == ".json" and file.name not in VOCABULARY:
+            text = file.read_text(encoding="utf-8", errors="replace")
+            if changed.search(text):
+                write_json(file, json.loads(changed.sub(lambda match: renamed[match.group()], text)))
+                _note(done, runs, file, 1)
+
+
+def _counts(folder: Path, about: dict[str, Any]) -> None:
+    """Of a sample table: so that its ledger reconciles, and says why it has fewer rows."""
+    if "ledger" not in about or not isinstance(about.get("samples"), dict):
+        return
+    table = read_samples(folder, columns=["split", "group_id"])
+    for name in about["samples"]:
+        part = table[table["split"] == name]
+        about["samples"][name] = len(part)
+        if isinstance(about.get("groups"), dict):
+            about["groups"][name] = int(part["group_id"].nunique())
+    ledger = about["ledger"]
+    gone = ledger["rows_out"] - len(table)
+    ledger["rows_out"] = len(table)
+    ledger["dropped"]["erased"] = ledger["dropped"].get("erased", 0) + gone
+
+
+def _logs(runs: Path) -> list[str]:
+    found = set()
+    for file in runs.rglob(REQUEST):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            found.add(str(json.loads(file.read_text())["arguments"]["data"]))
+    return sorted(found)
+
+
+def told(done: Erased) -> str:
+    """What was done, for people."""
+    lines = [f"{file}: {count}" for file, count in sorted(done.files.items())]
+    lines.append(f"{done.samples} samples erased; {len(done.files)} files rewritten: {done.record}")
+    if done.retrain:
+        lines.append("weights cannot forget; trained on erased rows, so train again and retire these:")
+        lines += [f"  {folder}" for folder in done.retrain]
+    if done.logs:
+        lines.append("logs that runs were made of; erase the user there too, or the next run brings it back:")
+        lines += [f"  {log}" for log in done.logs]
+    if done.left:
+        lines.append("NOT ERASED, still found in:")
+        lines += [f"  {file}" for file in done.left]
+    else:
+        lines.append("proof: neither the id, nor its pseudonym, nor a sample's id is in any file")
+    if not done.told_apart:
+        lines.append(
+            "the id is too short to be told from other words: only columns were looked through for it"
+        )
+    return "\n".join(lines)
