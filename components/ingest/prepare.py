@@ -21,6 +21,7 @@ from assay.components.ingest.cleaning.clean import clean
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise
+from assay.components.ingest.privacy import protected
 from assay.components.ingest.readers.files import read_table
 from assay.components.ingest.readers.flat import flat_tables, read_log
 from assay.components.ingest.readers.known import Claim, claim, claimed, gathered
@@ -133,7 +134,7 @@ def prepare(config: IngestConfig) -> Prepared:
     ledger = Ledger()
     claims = claims_of(config)
     if claims is not None:
-        tables = clean(gathered(claims, ledger), ledger)
+        tables = protected(clean(gathered(claims, ledger), ledger), ledger)
         return prepare_tables(
             tables, ledger, config, reader=", ".join(dict.fromkeys(c.reader.name for c in claims))
         )
@@ -143,7 +144,7 @@ def prepare(config: IngestConfig) -> Prepared:
         tables, columns = flat_tables(frame, config.columns, table, source, ledger, config.split_column)
         if "split" in frame and not config.split_column:
             ledger.note("unused_split_column", len(frame), ["name it with --split-column split"])
-        return prepare_tables(tables, ledger, config, columns)
+        return prepare_tables(protected(clean(tables, ledger), ledger), ledger, config, columns)
     frame = read_table(config.data)
     columns = map_columns([str(c) for c in frame.columns], config.columns)
     # A click counts only where nothing says how relevant the item is, or where the user names it.

@@ -67,6 +67,13 @@ def mask_texts(tables: Tables, ledger: Ledger, items: bool = False) -> Tables:
     return out
 
 
+def protected(tables: Tables, ledger: Ledger) -> Tables:
+    """Personal data masked; and ids of people turned into pseudonyms where there is a key for them."""
+    tables = mask_texts(tables, ledger)
+    keyed = os.environ.get(KEY) or os.environ.get(KEY_FILE)
+    return pseudonymised(tables, id_key()) if keyed else tables
+
+
 # -- ids -----------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from assay.components.evaluate.gates import GateConfig
+from assay.components.ingest.readers.known import READERS
 from assay.components.score.combine import WEIGHTS
 from assay.components.score.methods import METHODS
 from assay.components.score.plans import DEFAULT_METHODS, PLANS
@@ -152,3 +153,9 @@ def test_every_configuration_field_has_a_description():
         assert all(field.description for field in model.model_fields.values())
         for name in model.model_fields:
             assert f"`{name}`" in example, name
+
+
+def test_the_page_of_formats_lists_every_reader():
+    page = (ROOT / "docs" / "ingest.md").read_text()
+    named = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|[^|]*\|([^|]*)\|", page, re.M))))
+    assert named == set(READERS)

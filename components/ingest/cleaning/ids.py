@@ -52,7 +52,8 @@ def queries_named(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     """`missing_query_id`, `orphan_query_id`, `empty_query`: rows whose query's text nobody knows.
 
     Only where the log has queries: one that has none is about something else. A row with a text of its own
-    needs no query; that its id is missing or an orphan is noted.
+    needs no query; that its id is missing or an orphan is noted. A file of which no row names a query has
+    none missing: its rows are told apart by session and time.
     """
     if not present(tables, "queries"):
         return tables
@@ -62,9 +63,10 @@ def queries_named(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
         own = pl.col("query").is_not_null()
         if "context" in tables[name].columns:
             own = own | pl.col("context").is_not_null()
-        unnamed = pl.col("query_id").is_null()
-        orphan = ~pl.col("query_id").is_in(queries["query_id"].implode()) & ~unnamed
-        mute = ~unnamed & ~orphan & ~pl.col("query_id").is_in(worded) & ~own
+        null = pl.col("query_id").is_null()
+        unnamed = null & (~null).any().over("source")
+        orphan = ~pl.col("query_id").is_in(queries["query_id"].implode()) & ~null
+        mute = ~null & ~orphan & ~pl.col("query_id").is_in(worded) & ~own
         frame = tables[name]
         # Grades are often of queries that no log has seen.
         logged = name != "judgments"
@@ -84,9 +86,10 @@ def items_named(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     """`missing_item_id`, `not_about_an_item`: what cannot be about an item. The latter is no fault of a row.
 
     Logs hold searches, page views and filters among their events; a click, a grade or a review needs an item.
+    A file of which no row names one has no items: some reviews and ads come without.
     """
     for name in present(tables, "impressions", "events", "judgments", "reviews"):
-        missing = pl.col("item_id").is_null()
+        missing = pl.col("item_id").is_null() & pl.col("item_id").is_not_null().any().over("source")
         if name == "events":
             other = marked(tables[name], missing & (pl.col("action") == "other"))
             tables = without(tables, name, other, ledger, "not_about_an_item")

@@ -38,7 +38,7 @@ def scale(values: pl.Series) -> tuple[float, float]:
     Args:
         values: Ratings; null is no rating.
     """
-    most = values.quantile(0.99, interpolation="lower")
+    most = values.quantile(0.99, interpolation="nearest")
     return 0.0, next((s for s in _SCALES if most is None or most <= s), float("inf"))
 
 
