@@ -104,7 +104,7 @@ def erase(user: str, runs: Path, key: bytes | None = None) -> Erased:
         for folder in shards:
             _note(done, runs, folder, samples_without(folder, forget))
         if done.files:
-            _manifests(runs, done, models)
+            _manifests(runs, done)
         done.retrain = sorted(str(folder.relative_to(runs)) for folder in models)
         done.logs = _logs(runs) if done.files else []
         words = forget.words()
@@ -227,18 +227,26 @@ def _sample_tables(runs: Path) -> list[Path]:
     return sorted(file.parent for file in files if b"assay.schema" in (pq.read_schema(file).metadata or {}))
 
 
-def _trained_on(runs: Path, forget: Forget) -> dict[Path, int]:
-    """{folder of a model: its rows that are to be forgotten}, and where the registry keeps a copy of it."""
-    models: dict[Path, int] = {}
-    for file in runs.rglob(_ROWS_OF):
-        ids = pq.read_table(file, columns=["sample_id"])["sample_id"]
+def _trained_on(runs: Path, forget: Forget) -> list[Path]:
+    """Folders of models trained on what is forgotten, now or before, and copies of their rankers.
+
+    Each is marked in its manifest before anything is rewritten: afterwards nobody could tell.
+    """
+    models = []
+    for file in sorted(runs.rglob(_ROWS_OF)):
+        folder, ids = file.parent, pq.read_table(file, columns=["sample_id"])["sample_id"]
         count = pc.sum(among(ids, forget.samples)).as_py() or 0
+        marked = folder / MANIFEST
+        about = json.loads(marked.read_text()) if marked.is_file() else {}
         if count:
-            models[file.parent] = count
-    rankers = {sha256_of(f / "ranker"): n for f, n in models.items() if (f / "ranker").is_dir()}
+            about["retrain"] = about.get("retrain", 0) + count
+            write_json(marked, about)
+        if about.get("retrain"):
+            models.append(folder)
+    rankers = {sha256_of(folder / "ranker") for folder in models if (folder / "ranker").is_dir()}
     for folder in sorted(runs.rglob("ranker")) if rankers else []:
-        if folder.is_dir() and folder.parent not in models and (found := rankers.get(sha256_of(folder))):
-            models[folder] = found
+        if folder.is_dir() and folder.parent not in models and sha256_of(folder) in rankers:
+            models.append(folder)
     return models
 
 
@@ -259,19 +267,16 @@ def _note(done: Erased, runs: Path, path: Path, count: int) -> None:
         done.files[name] = done.files.get(name, 0) + count
 
 
-def _manifests(runs: Path, done: Erased, models: dict[Path, int]) -> None:
+def _manifests(runs: Path, done: Erased) -> None:
     """New hashes and counts; a hash that changed is changed wherever a text names it."""
     renamed: dict[str, str] = {}
     for file in sorted(runs.rglob(MANIFEST)):
         about, folder = json.loads(file.read_text()), file.parent
-        inside = [n for name, n in done.files.items() if (runs / name).is_relative_to(folder)]
-        if not inside or "sha256" not in about:
+        # Also what an erasure that was cut off has rewritten.
+        if "sha256" not in about or about["sha256"] == (now := sha256_of(folder)):
             continue
-        before, about["sha256"] = about["sha256"], sha256_of(folder)
-        renamed[before] = about["sha256"]
-        about["erased"] = about.get("erased", 0) + max(inside)
-        if folder in models:
-            about["retrain"] = f"trained on {models[folder]} rows that were erased since"
+        renamed[about["sha256"]] = now
+        about["sha256"] = now
         _counts(folder, about)
         write_json(file, about)
         _note(done, runs, file, 1)

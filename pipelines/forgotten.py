@@ -185,8 +185,12 @@ def vectors_without(folder: Path, forget: Forget) -> int:
     if keep.all() or not (folder / PAIRS).is_file():
         return 0
     pairs = np.load(folder / PAIRS)
+    if len(pairs) < len(keep):
+        # An erasure was cut off between these and their ids.
+        return 0
     used = np.zeros(len(np.load(folder / TEXTS, mmap_mode="r")), dtype=bool)
     used[pairs[keep].ravel()] = True
+    written = []
     for file in sorted(folder.glob("*.npy")):
         rows = np.load(file)
         if file.name == TEXTS:
@@ -195,9 +199,11 @@ def vectors_without(folder: Path, forget: Forget) -> int:
             rows = (np.cumsum(used) - 1)[rows[keep]].astype(rows.dtype)
         elif len(rows) == len(keep):
             rows = rows[keep]
-        beside = _beside(file)
-        with beside.open("wb") as stream:
+        written.append((_beside(file), file))
+        with written[-1][0].open("wb") as stream:
             np.save(stream, rows)
+    # All at once: one without the others could not be read.
+    for beside, file in written:
         os.replace(beside, file)
     return int((~keep).sum())
 

@@ -190,10 +190,7 @@ def test_manifests_tell_the_truth_and_the_ledger_reconciles(runs):
 def test_models_that_were_trained_on_the_rows_are_named(runs):
     done = erase(USER, runs, KEY)
     assert done.retrain == ["mlflow-artifacts/m-1/ranker", "one/models/seen"]
-    assert (
-        read_manifest(runs / "one" / "models" / "seen")["retrain"]
-        == "trained on 1 rows that were erased since"
-    )
+    assert read_manifest(runs / "one" / "models" / "seen")["retrain"] == 1
     assert "retrain" not in read_manifest(runs / "one" / "models" / "fresh")
     assert done.logs == ["/logs/log.csv"]
     record = json.loads(Path(done.record).read_text())
@@ -266,6 +263,25 @@ def test_twice_finds_nothing_more_and_another_user_nothing_at_all(runs):
     before = everything(runs / "one")
     assert erase("user-9999", runs, KEY).files == {}
     assert everything(runs / "one") == before
+
+
+def test_an_erasure_that_was_cut_off_is_finished_by_the_next(runs, monkeypatch):
+    """What names the samples goes last, so that they are still known."""
+    import assay.pipelines.erase as module
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "samples_without", cut)
+        with pytest.raises(KeyboardInterrupt):
+            erase(USER, runs, KEY)
+    assert len(read_samples(runs / "one" / "samples")) == 12
+    done = erase(USER, runs, KEY)
+    assert (done.samples, done.left) == (4, [])
+    assert len(np.load(runs / "one" / "vectors" / "cosine.npy")) == 8
+    assert done.retrain == ["mlflow-artifacts/m-1/ranker", "one/models/seen"]
+    assert all(read_manifest(f.parent)["sha256"] == sha256_of(f.parent) for f in runs.rglob("manifest.json"))
 
 
 def test_without_the_key_the_pseudonym_stays(runs):
