@@ -18,6 +18,7 @@ from assay.components.ingest.attributes import attributes_of
 from assay.components.ingest.building import Build, Built, Policy, Ranking
 from assay.components.ingest.clean import MAX_CHARS, clean_texts, folded
 from assay.components.ingest.cleaning.clean import clean
+from assay.components.ingest.cleaning.policy import Policy as Cleaning
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise
@@ -41,15 +42,22 @@ class Task:
     Attributes:
         build: Tables -> rows.
         reads: Logged tables that it looks at.
+        cleaning: What is cleaned otherwise than by default.
     """
 
     build: Build
     reads: tuple[str, ...]
+    cleaning: Cleaning = Cleaning()
 
 
 TASKS: dict[str, Task] = {
     "search": Task(search.build, ("judgments", "impressions", "events")),
-    "recommendation": Task(recommendation.build, ("events",)),
+    # What somebody did counts whether or not he searched for it.
+    "recommendation": Task(
+        recommendation.build,
+        ("events",),
+        Cleaning(missing_query_id="keep", orphan_query_id="keep", click_without_impression="keep"),
+    ),
     "review": Task(review.build, ("reviews",)),
     "ads": Task(ads.build, ("impressions", "events")),
 }
@@ -134,17 +142,15 @@ def prepare(config: IngestConfig) -> Prepared:
     ledger = Ledger()
     claims = claims_of(config)
     if claims is not None:
-        tables = protected(clean(gathered(claims, ledger), ledger), ledger)
-        return prepare_tables(
-            tables, ledger, config, reader=", ".join(dict.fromkeys(c.reader.name for c in claims))
-        )
+        readers = ", ".join(dict.fromkeys(one.reader.name for one in claims))
+        return prepare_tables(gathered(claims, ledger), ledger, config, reader=readers)
     if config.task != "search":
         frame, source = read_log(config.data)
         table = FLAT[config.task]
         tables, columns = flat_tables(frame, config.columns, table, source, ledger, config.split_column)
         if "split" in frame and not config.split_column:
             ledger.note("unused_split_column", len(frame), ["name it with --split-column split"])
-        return prepare_tables(protected(clean(tables, ledger), ledger), ledger, config, columns)
+        return prepare_tables(tables, ledger, config, columns)
     frame = read_table(config.data)
     columns = map_columns([str(c) for c in frame.columns], config.columns)
     # A click counts only where nothing says how relevant the item is, or where the user names it.
@@ -173,10 +179,10 @@ def prepare_tables(
     columns: dict[str, list[str]] | None = None,
     reader: str = FLAT_READER,
 ) -> Prepared:
-    """Canonical tables -> samples of a task.
+    """Canonical tables, as readers gave them -> samples of a task.
 
     Args:
-        tables: What readers gave, cleaned.
+        tables: What readers gave.
         ledger: Theirs; `rows_in` is what it accounts for.
         config: How; `data` names the source where rows do not.
         columns: By role, of a flat file.
@@ -194,6 +200,7 @@ def prepare_tables(
         policy = Policy(**config.policy, **{name: getattr(config, name) for name in fields})
     except TypeError as error:
         raise BadInput(f"policy: {error}") from error
+    tables = protected(clean(tables, ledger, task.cleaning), ledger)
     return _prepared(task.build(tables, ledger, policy), ledger, config, columns or {}, reader)
 
 

@@ -177,11 +177,13 @@ def samples_from_judgments(
     if len(merged) < len(judgments):
         conflicts = pairs["grade"].nunique()
         ledger.drop("merged_duplicate", len(judgments) - len(merged))
-        ledger.note(
-            "conflicting_grades",
-            int((conflicts > 1).sum()),
-            [k[1] for k in conflicts.index[conflicts > 1][:20]],
-        )
+        # Cleaning counted them by their ids, where there are any.
+        if "conflicting_grades" not in ledger.noted:
+            ledger.note(
+                "conflicting_grades",
+                int((conflicts > 1).sum()),
+                [k[1] for k in conflicts.index[conflicts > 1][:20]],
+            )
     if "label" not in merged:
         merged["label"] = (merged["grade"] / max_grade).clip(0, 1)
     if "weight" not in merged:

@@ -42,7 +42,20 @@ def help_of(*command: str) -> str:
     ).stdout
 
 
-COMMANDS = ["run", "curve", "compile", "report", "why", "promote", "rollback", "serve", "bundle", "data"]
+COMMANDS = [
+    "run",
+    "curve",
+    "ingest",
+    "erase",
+    "compile",
+    "report",
+    "why",
+    "promote",
+    "rollback",
+    "serve",
+    "bundle",
+    "data",
+]
 
 
 @pytest.fixture(scope="module")
