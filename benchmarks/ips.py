@@ -1,14 +1,14 @@
 """Claim: a ranker that learns from biased clicks, weighted, is nearly as good as one that knows what is good.
 
 Work: the simulated store's search log, 300 searches a query (1.3 million impressions), in which a click needs
-a look and looks fall with the position; bots out by the pace of their searches. Positions are found
-by harvesting and by the position-based model; pairs are labelled by clicks over looks. The ranker is a cheap one,
-a logistic regression on pairs of words, one of the query and one of the title: half of the queries train it,
-a fifth is the target on which `do_no_harm` decides, and nDCG@10 by true grades is over the judged lists of
-the rest. Full information is the same ranker on the true grades of the same pairs. Naive is the click rate,
-with the weights that corrected pairs have, which is what the check falls back on; shown as well with those of
-`ingest` now, roots of the impressions. The same on a short log, 20 searches a query. 5 seeds, each with a store
-of its own; QUICK=1: one.
+a look and looks fall with the position; bots out by the pace of their searches. Positions are found by
+harvesting and by the position-based model; pairs are labelled by clicks over looks. The ranker is a cheap
+one, a logistic regression on pairs of words, one of the query and one of the title: half of the queries
+train it, a fifth is the target on which `do_no_harm` decides, and nDCG@10 by true grades is over the judged
+lists of the rest. Full information is the same ranker on the true grades of the same pairs. Naive is the
+click rate, with the weights that corrected pairs have, which is what the check falls back on; shown as well
+with those of `ingest` now, roots of the impressions. The same on a short log, 20 searches a query. 5 seeds,
+each with a store of its own; QUICK=1: one.
 """
 
 from __future__ import annotations
@@ -50,15 +50,17 @@ class Shop:
     Attributes:
         seed: Of the store.
         searches: Of each query, on average.
+        queries: Distinct ones.
     """
 
     seed: int
     searches: float
+    queries: int = 450
 
     @cached_property
     def store(self) -> Any:
         """The store, truth included."""
-        return simulate(StoreConfig(seed=self.seed, searches_per_query=self.searches))
+        return simulate(StoreConfig(self.queries, seed=self.seed, searches_per_query=self.searches))
 
     @cached_property
     def impressions(self) -> pl.DataFrame:
