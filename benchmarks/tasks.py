@@ -3,7 +3,7 @@
 Work: `assay run` on the four tasks of the simulated store and, where ASSAY_DATA is, on six public sets; plan
 `vectors`, budget 30 %, LoRA bi-encoder, 2 epochs, seed 0, sub-samples of whole lists so that a run takes
 minutes. Beside each: TF-IDF and logistic regression on all training rows; of recommendations popularity and
-item-kNN, all ranked over the whole catalogue. A finished run is a line of `results/tasks.jsonl`, not run again.
+item-kNN, all over the whole catalogue. A finished run is a line of `results/tasks.jsonl`, and not run again.
 QUICK=1: the store alone. NAMES=ads,rec_amazon_games: these alone.
 """
 
