@@ -13,9 +13,7 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from record import ROOT, record
 from rich.console import Console
@@ -62,19 +60,20 @@ PLAIN = ("random", "lexical", "base", "popularity", "item_knn", "tfidf_lr", "con
 
 
 def run(name: str, arguments: list[str]) -> dict:
-    """One run, in a folder and with a registry of its own."""
+    """One run, in a folder and with a registry of its own; a broken one goes on where it was."""
     given = [f"{DATA}/{a}" if arguments[k - 1] == "--data" else a for k, a in enumerate(arguments)]
     started, before = time.monotonic(), os.times()
-    with tempfile.TemporaryDirectory(prefix="assay-tasks-") as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", "assay.pipelines.cli", "run", "--plan", "vectors", *given],
-            cwd=folder,
-            env={k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        summary = json.loads((Path(folder) / done.stdout.strip().splitlines()[-1]).read_text())
+    folder = ROOT / "runs" / "bench-tasks" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "assay.pipelines.cli", "run", "--plan", "vectors", "--out", "run", *given],
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    summary = json.loads((folder / done.stdout.strip().splitlines()[-1]).read_text())
     after = os.times()
     keys = ("task", "metric", "also", "verdict", "selected", "samples", "results", "comparisons", "rare")
     return {
