@@ -9,6 +9,10 @@ def difference(low, value, high):
     return {"difference": value, "low": low, "high": high, "p": 0.1}
 
 
+def plan(seconds, shared, wrong):
+    return {"methods": ["el2n"], "seconds": seconds, "spearman": 0.9, "shared": shared, "wrong": wrong}
+
+
 def written(folder, **more):
     result = {"ndcg@10": 0.8, "auc": 0.7, "mrr": 0.9, "train_rows": 100, "train_steps": 7}
     summary = {
@@ -28,6 +32,7 @@ def written(folder, **more):
             "break_even_epochs": 1.25,
             "proof_seconds": 285.0,
         },
+        "plans": {"this run": plan(50.0, 1.0, 0.02), "vectors": plan(12.4, 0.81, 0.035)},
         "wall_seconds": 60.0,
         "model": {"name": "tiny", "version": "1", "alias": "champion"},
         "files": {"report": "report.html"},
@@ -42,6 +47,9 @@ def test_one_training_says_what_its_intervals_are_over(tmp_path, capsys):
     assert "intervals over test lists, not over retraining" in said
     assert "0.75 of training on all rows, even from 1.2 epochs on" in said
     assert "CPU seconds of the proof: 285" in said
+    assert "plan vectors would have taken 12 CPU seconds of selection and chosen 81% of these rows" in said
+    assert "wrong labels 3.5% against 2.0%" in said.replace("\n", " ")
+    assert "this run would" not in said
     assert "sd" not in said
     assert "best of" not in said
 
