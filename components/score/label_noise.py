@@ -21,8 +21,8 @@ STRENGTHS = (1.0, 0.1, 0.01, 0.001)
 KERNEL_ROWS = 2_500
 """Rows at most that the kernel classifier is fitted on: its cost grows with their square."""
 TREES = 100
-"""Of 10,000 rows, 100 trees and 2,500 rows for the kernel take a third of the time that 200 and 8,000 did, and
-find flips with AUROC 0.9585 instead of 0.9603; of 2,000 rows there is no difference."""
+"""Of 10,000 rows, 100 trees and 2,500 rows for the kernel take a third of the time that 200 and 8,000 did,
+and find flips with AUROC 0.9585 instead of 0.9603; of 2,000 rows there is no difference."""
 FLOOR = 0.01
 """No classifier is surer than this: a probability of 0 would outvote all others."""
 ANY_CONFUSION = 0.05
