@@ -9,6 +9,7 @@ from assay.components.core.errors import BadInput
 from assay.components.core.samples import sample_ids
 from assay.components.ingest.attributes import behaviour_maps
 from assay.components.ingest.building import Built, Policy, missing
+from assay.components.ingest.clicks.joining import join
 from assay.components.ingest.columns import BEHAVIOUR
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.split import alike
@@ -16,7 +17,6 @@ from assay.components.ingest.tables import Tables
 
 ANY_CLICK = 1e-6
 """Of a click rate, any click at all counts as relevant."""
-_CHOSEN = ("click", "cart", "purchase")
 _KEY = ["group_id", "context", "item_id", "item"]
 
 
@@ -118,7 +118,7 @@ def where_shown() -> pl.Expr:
 def with_clicks(tables: Tables, ledger: Ledger, drop_unlabelled: bool = False) -> pl.DataFrame:
     """Impressions with `clicked` 0 or 1; clicks that are events of their own become part of them.
 
-    An event belongs to the impression of its query and item. Carts and purchases count as clicks.
+    Which impression an event belongs to is what `join` says. Carts and purchases count as clicks.
 
     Args:
         tables: `impressions`; `events`, where there.
@@ -134,17 +134,9 @@ def with_clicks(tables: Tables, ledger: Ledger, drop_unlabelled: bool = False) -
     ledger.drop("duplicate_event", len(twice), twice["impression_id"].head(20).to_list())
     shown = shown.filter(~again)
     if events is not None and len(events):
-        done = events.filter(pl.col("action").is_in(_CHOSEN))
-        ledger.drop("not_a_click", len(events) - len(done))
-        pairs = shown.select("query_id", "item_id").drop_nulls().unique().with_columns(shown=pl.lit(True))
-        joined = done.join(pairs, on=["query_id", "item_id"], how="left", maintain_order="left")
-        hit = joined["shown"].fill_null(False)
-        ledger.drop("joined_to_impression", int(hit.sum()))
-        lost = joined.filter(~hit)
-        ledger.drop("not_shown", len(lost), [f"row {row}" for row in lost["row"].head(20)])
-        clicks = done.select("query_id", "item_id").drop_nulls().unique().with_columns(done=pl.lit(1.0))
-        shown = shown.join(clicks, on=["query_id", "item_id"], how="left", maintain_order="left")
-        shown = shown.with_columns(clicked=pl.coalesce("clicked", "done", pl.lit(0.0))).drop("done")
+        done = join(shown, events, ledger)
+        chosen = pl.max_horizontal("clicked", "carted", "purchased").fill_null(0.0)
+        shown = done.with_columns(chosen.alias("clicked")).drop("carted", "purchased", "dwell", "rating")
     wrong = shown.filter(~pl.col("clicked").is_in([0.0, 1.0]).fill_null(False))
     if len(wrong) and not drop_unlabelled:
         raise BadInput(

@@ -112,7 +112,9 @@ def test_clicks_that_are_events_become_part_of_their_impression():
     ledger = Ledger()
     built = build({"impressions": impressions(SHOWN), "events": done}, ledger, Policy())
     assert built.rows["click"].tolist() == [1, 0]
-    assert ledger.dropped == {"not_a_click": 1, "joined_to_impression": 2, "not_shown": 1}
+    assert ledger.dropped == {
+        "action_without_label": 1, "joined_to_impression": 2, "click_without_impression": 1,
+    }  # fmt: skip
     searched = build_search({"impressions": impressions(SHOWN), "events": done}, Ledger(), Policy())
     assert searched.rows[["context", "item_id", "click"]].values.tolist() == [
         ["red shoe", "a", 1.0], ["red shoe", "b", 0.0],
