@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import t
-from sklearn.metrics import roc_auc_score
 
 GAINS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exponential": lambda grade: np.exp2(grade) - 1.0,
@@ -155,6 +153,9 @@ class Lists:
         relevant = self.relevant if weights is None else self.relevant[weights > 0]
         if relevant.all() or not relevant.any():
             return 0.5
+        # Which metrics there are is asked where nothing but the base packages is installed.
+        from sklearn.metrics import roc_auc_score
+
         return float(roc_auc_score(self.relevant, scores, sample_weight=weights))
 
     def recall(self, scores: np.ndarray, k: int = 10) -> np.ndarray:
@@ -373,6 +374,8 @@ def over_trainings(values: np.ndarray, draws: np.ndarray, seed: int = 0) -> np.n
     apart = draws[chosen, np.arange(resamples)[:, None]].mean(axis=1) - lists
     spread = values.var(ddof=1) / trainings
     part = spread / (spread + lists.var()) if spread > 0 else 0.0
+    from scipy.stats import t
+
     stretch = t.ppf(0.975, (trainings - 1) / part**2) / t.ppf(0.975, np.inf) if part > 1e-9 else 1.0
     mean = values.mean()
     return mean + stretch * (lists - mean + np.sqrt(trainings / (trainings - 1)) * apart)

@@ -58,7 +58,12 @@ def test_a_clean_environment_simulates_the_store_from_it(wheel, tmp_path):
     )
     assert Path(result.stdout.strip()) == tmp_path / "store"
     assert (tmp_path / "store" / "judgments.parquet").is_file()
-    # Bad input is found with these few packages alone.
+    # A log is read, and bad input found, with these few packages alone.
+    pairs = "".join(f"query {q},item {i},{(q + i) % 3}\n" for q in range(40) for i in range(6))
+    (tmp_path / "pairs.csv").write_text(f"query,title,grade\n{pairs}")
+    command = [assay, "ingest", "pairs.csv", "--out", "out"]
+    subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    assert (tmp_path / "out" / "ledger.json").is_file()
     bad = subprocess.run(
         [assay, "run", "--budget", "lots"], capture_output=True, text=True, check=False, cwd=tmp_path
     )
