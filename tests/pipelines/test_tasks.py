@@ -59,9 +59,10 @@ def test_a_run_ends_with_a_report_by_the_metric_of_its_task(task, store, tmp_pat
     assert all(f"challenger-{name}" in summary["comparisons"] for name in plain)
     facts = json.loads((run.out / "samples" / "manifest.json").read_text())
     ledger = facts["ledger"]
-    made = ledger["rows_out"] + sum(ledger["dropped"].values()) - sum(ledger["added"].values())
-    assert made == ledger["rows_in"] == len(pd.read_parquet(store / file))
+    kept = ledger["rows_out"] + sum(ledger["dropped"].values())
+    assert kept == ledger["rows_in"] == len(pd.read_parquet(store / file))
     samples = read_samples(run.out / "samples")
+    assert len(samples) == ledger["rows_out"] + sum(ledger["added"].values())
     assert set(samples["task"]) == {task}
     table = pd.read_parquet(summary["files"]["predictions"])
     lists = Lists(
