@@ -186,15 +186,8 @@ def ingest(
     ] = None,
     task: Annotated[str, _option("task")] = "search",
     columns: Annotated[str | None, _option("columns")] = None,
-    format_: Annotated[
-        str,
-        typer.Option(
-            "--format", help="Name of the format of every file; told by their headers if not given."
-        ),
-    ] = "",
-    mapping: Annotated[
-        str, typer.Option(help="YAML file that says what the columns are, or the name of a shipped one.")
-    ] = "",
+    format_: Annotated[str, _option("format")] = "",
+    mapping: Annotated[str, _option("mapping")] = "",
     max_grade: Annotated[float, _option("max_grade")] = 0.0,
     relevant_at: Annotated[float, _option("relevant_at")] = 0.0,
     split_column: Annotated[str, _option("split_column")] = "",
@@ -221,27 +214,30 @@ def ingest(
 
     Example: assay ingest ubi_queries.jsonl.gz ubi_events.jsonl.gz --task search --out runs/ubi
     """
-    from assay.pipelines.ingesting import explained, ingested, shown
+    from assay.pipelines.ingesting import LEDGER, explained, ingested, shown
 
     given = {
         "task": task,
+        "format": format_,
+        "mapping": mapping,
         "max_grade": max_grade,
         "relevant_at": relevant_at,
         "split_column": split_column,
         "sample": sample,
         "test_sample": test_sample,
         "drop_unlabelled": drop_unlabelled,
+        "shards": shards,
         **({"columns": columns} if columns else {}),
     }
     config = load_config(None, given, set_ or [])
     if explain:
-        for line in explained(files, config, format_, mapping):
+        for line in explained(files, config):
             print(line)
         return
     folder = out or Path("runs") / Path(files[0]).name.partition(".")[0]
-    ledger = ingested(files, config, format_, mapping, folder, shards)
+    ledger = ingested(files, config, folder)
     shown(ledger)
-    print(folder / "ledger.json")
+    print(folder / LEDGER)
 
 
 @app.command()

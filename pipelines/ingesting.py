@@ -22,20 +22,20 @@ LEDGER = "ledger.json"
 KINDS = ("dropped", "repaired", "noted", "added")
 
 
-def _config(files: Sequence[str], config: RunConfig, format_: str, mapping: str) -> IngestConfig:
+def _config(files: Sequence[str], config: RunConfig) -> IngestConfig:
     for file in files:
         if "," in file and not Path(file).exists():
             raise BadInput(f"{file}: no such file; a name with a comma must be that of a file")
-    return replace(ingest_config(config), data=",".join(files), format=format_, mapping=mapping)
+    return replace(ingest_config(config), data=",".join(files))
 
 
-def explained(files: Sequence[str], config: RunConfig, format_: str, mapping: str) -> list[str]:
+def explained(files: Sequence[str], config: RunConfig) -> list[str]:
     """A line a file: which reader it has, and what it was told by.
 
     Raises:
         BadInput: There is no such file, format or mapping; a file of several has no reader.
     """
-    claims = claims_of(_config(files, config, format_, mapping))
+    claims = claims_of(_config(files, config))
     if claims is not None:
         return [
             f"{one.source.path}: {one.reader.name} ({one.reader.about}), since it has {one.why}"
@@ -48,9 +48,7 @@ def explained(files: Sequence[str], config: RunConfig, format_: str, mapping: st
     ]
 
 
-def ingested(
-    files: Sequence[str], config: RunConfig, format_: str, mapping: str, out: Path, shards: int = 1
-) -> dict[str, Any]:
+def ingested(files: Sequence[str], config: RunConfig, out: Path) -> dict[str, Any]:
     """Write `samples/`, `texts/`, `truth/` and `ledger.json` into a folder, each whole or not at all.
 
     Returns:
@@ -60,8 +58,8 @@ def ingested(
     Raises:
         BadInput: The files cannot be used.
     """
-    about = _config(files, config, format_, mapping)
-    facts = ingest(about, *(str(out / name) for name in ("samples", "texts", "truth")), shards)
+    about = _config(files, config)
+    facts = ingest(about, *(str(out / name) for name in ("samples", "texts", "truth")), config.shards)
     ledger = {
         "reader": facts["reader"],
         "task": about.task,

@@ -24,6 +24,7 @@ CHAMPION = "champion"
 OWN = ("control", "challenger", "full")
 """Trained arms that are no baseline."""
 UNTRAINED = ("random", "lexical", "base")
+"""What needs no training."""
 PLAIN = ("tfidf_lr", "popularity", "item_knn")
 """What a shop would have without any of this; trained on all training rows, where there."""
 NAMES = (*UNTRAINED, *OWN, CHAMPION)

@@ -22,13 +22,12 @@ from assay.components.core.metrics import (
 )
 from assay.components.core.progress import say
 from assay.components.core.samples import read_samples
+from assay.components.evaluate.comparisons import UNTRAINED
 from assay.components.evaluate.curve_report import write_curve_report
 from assay.components.evaluate.evaluate import Champion, Inputs, lists_of, predict
 from assay.components.evaluate.gates import verdict
 
 CURVE = "curve.json"
-LINES = ("random", "lexical", "base")
-"""What needs no training: a horizontal line each."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def curve_of(
 
     Args:
         lists: The test rows.
-        table: A column of scores an arm, and those of `LINES`.
+        table: A column of scores an arm, and those of `UNTRAINED`.
         trained: {arm: manifest of its ranker}.
         metric: A name of `METRICS`.
         epsilon: Loss against the best budget that is allowed, as a share of its metric.
@@ -144,7 +143,7 @@ def curve_of(
     for text in sorted(trained, key=lambda text: parse_arm(text).repeat):
         arm = parse_arm(text)
         cells.setdefault((arm.name, arm.budget), []).append(text)
-    names = [*LINES, *(text for texts in cells.values() for text in texts)]
+    names = [*UNTRAINED, *(text for texts in cells.values() for text in texts)]
     values, draws = list_draws(lists, np.stack([table[name].to_numpy() for name in names]), metric, seed)
     value, drawn = dict(zip(names, values, strict=True)), dict(zip(names, draws, strict=True))
     mean = {cell: float(np.mean([value[text] for text in texts])) for cell, texts in cells.items()}
@@ -187,7 +186,7 @@ def curve_of(
         if trainings > 1
         else "over test lists, not over retraining",
         "epsilon": epsilon,
-        "lines": {name: float(value[name]) for name in LINES},
+        "lines": {name: float(value[name]) for name in UNTRAINED},
         "points": points,
         "enough": enough(points, draw, epsilon, metric),
         "ahead": [
