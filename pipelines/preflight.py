@@ -12,7 +12,7 @@ from assay.components.core.checkpoints import check_checkpoint
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import code_version, sha256_of
 from assay.components.core.tracking import check_uri
-from assay.components.ingest.prepare import IngestConfig, prepare
+from assay.components.ingest.prepare import IngestConfig, checked
 from assay.components.select.budget import Measured, parse_budget, rows_of_budget
 from assay.pipelines.config import RunConfig
 
@@ -85,16 +85,14 @@ def check(config: RunConfig, pipeline: str = "importance") -> Checked:
         raise BadInput(f"--set rules.attributes {config.rules.attributes}: no such file")
     if not config.data:
         config = _with_store(config)
-    prepared = prepare(ingest_config(config))
-    if config.gain == "exponential" and prepared.facts["max_grade"] > LARGEST_EXPONENT:
-        raise BadInput(
-            f"grades up to {prepared.facts['max_grade']:g}: 2^grade is beyond numbers; use --gain linear"
-        )
-    selected = rows_of_budgets(budgets, prepared.facts["samples"]["train"], config.rules.seconds_per_row)
+    facts = checked(ingest_config(config))
+    if config.gain == "exponential" and facts["max_grade"] > LARGEST_EXPONENT:
+        raise BadInput(f"grades up to {facts['max_grade']:g}: 2^grade is beyond numbers; use --gain linear")
+    selected = rows_of_budgets(budgets, facts["samples"]["train"], config.rules.seconds_per_row)
     if curve:
         check_curve(selected)
-    ledger = prepared.facts["ledger"]
-    counts = ", ".join(f"{split} {n}" for split, n in prepared.facts["samples"].items())
+    ledger = facts["ledger"]
+    counts = ", ".join(f"{split} {n}" for split, n in facts["samples"].items())
     notes = [
         f"{ledger['rows_in']} rows read, {ledger['rows_out']} samples ({counts}), "
         f"{', '.join(selected.values())} to be selected"

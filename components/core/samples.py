@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ import pyarrow.parquet as pq
 SCHEMA_VERSION = "1"
 BLOCK = 4096
 """Rows of a fixed block in `sample_id` order: batches, folds and draws are functions of the block."""
+
+SHARD_BLOCKS = 64
+"""Blocks of a shard, 262,144 rows, where their number is not named."""
 
 SPLITS = ("train", "validation", "test", "target")
 SPLIT_SALT = "assay-split-1"
@@ -100,11 +104,76 @@ def relevance(samples: pd.DataFrame) -> np.ndarray:
     return np.where(np.isnan(grade), label, grade)
 
 
+class SampleWriter:
+    """Writes samples as `part-00000.parquet ...`, as they come: memory stays constant."""
+
+    def __init__(self, folder: str | Path, rows: int, shards: int = 1) -> None:
+        """Make the folder where it is missing.
+
+        Args:
+            folder: Where the shards go.
+            rows: Samples that will come.
+            shards: Shards at most, each a whole number of blocks of 4,096 rows; 0 takes one for each
+                `SHARD_BLOCKS` blocks.
+        """
+        blocks = max(1, -(-rows // BLOCK))
+        self._rows = -(-blocks // max(1, shards or -(-blocks // SHARD_BLOCKS))) * BLOCK
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.files: list[Path] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._left = SCHEMA.empty_table()
+        self._written = 0
+        self._last = ""
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Take samples that come after those before, in `sample_id` order.
+
+        Args:
+            frame: One row a sample, the columns of `SCHEMA`; missing nullable columns are filled with null.
+
+        Raises:
+            ValueError: A `sample_id` occurs twice, or is not in order.
+        """
+        ids = [self._last, *frame["sample_id"]]
+        if any(one >= other for one, other in pairwise(ids)):
+            raise ValueError("sample_id occurs twice, or not in order: merge and sort rows first")
+        self._last = ids[-1]
+        missing = {field.name: None for field in SCHEMA if field.name not in frame}
+        table = pa.Table.from_pandas(
+            frame.assign(**missing)[SCHEMA.names], schema=SCHEMA, preserve_index=False
+        ).replace_schema_metadata(SCHEMA.metadata)
+        self._left = pa.concat_tables([self._left, table])
+        whole = len(self._left) // BLOCK * BLOCK
+        for start in range(0, whole, BLOCK):
+            self._block(self._left.slice(start, BLOCK))
+        self._left = self._left.slice(whole)
+
+    def close(self) -> list[Path]:
+        """Write what is left. Returns the shard files, in order."""
+        if len(self._left) or not self.files:
+            self._block(self._left)
+        if self._writer is not None:
+            self._writer.close()
+        return self.files
+
+    def _block(self, block: pa.Table) -> None:
+        if self._written % self._rows == 0:
+            if self._writer is not None:
+                self._writer.close()
+            self.files.append(self._folder / f"part-{len(self.files):05d}.parquet")
+            self._writer = pq.ParquetWriter(self.files[-1], SCHEMA, compression="zstd")
+        assert self._writer is not None
+        # Dictionaries of a shard are united, whichever parts its rows came in.
+        self._writer.write_table(block.combine_chunks(), row_group_size=BLOCK)
+        self._written += len(block)
+
+
 def write_samples(frame: pd.DataFrame, folder: str | Path, shards: int = 1) -> list[Path]:
     """Write samples in `sample_id` order as `part-00000.parquet ...`.
 
     Args:
-        frame: One row a sample, the columns of `SCHEMA`; missing nullable columns are filled with null.
+        frame: One row a sample, as `SampleWriter.write` takes them, in any order.
         folder: Where the shards go; made if missing.
         shards: How many at most; each is a whole number of blocks of 4,096 rows.
 
@@ -114,24 +183,9 @@ def write_samples(frame: pd.DataFrame, folder: str | Path, shards: int = 1) -> l
     Raises:
         ValueError: A `sample_id` occurs twice.
     """
-    frame = frame.sort_values("sample_id", kind="stable").reset_index(drop=True)
-    if frame["sample_id"].duplicated().any():
-        raise ValueError("sample_id occurs twice: merge rows before writing samples")
-    for field in SCHEMA:
-        if field.name not in frame:
-            frame[field.name] = None
-    table = pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
-    table = table.replace_schema_metadata(SCHEMA.metadata)
-    blocks = max(1, -(-len(frame) // BLOCK))
-    rows = -(-blocks // max(1, shards)) * BLOCK
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for number, start in enumerate(range(0, max(1, len(frame)), rows)):
-        file = folder / f"part-{number:05d}.parquet"
-        pq.write_table(table.slice(start, rows), file, row_group_size=BLOCK, compression="zstd")
-        files.append(file)
-    return files
+    writer = SampleWriter(folder, len(frame), shards)
+    writer.write(frame.sort_values("sample_id", kind="stable").reset_index(drop=True))
+    return writer.close()
 
 
 def shard_files(folder: str | Path) -> list[Path]:

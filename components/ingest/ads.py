@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import polars as pl
-from assay.components.core.samples import hash_unit
+from assay.components.core.samples import SPLITS, hash_unit
 from assay.components.ingest.building import Built, Policy, missing
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.search import where_shown, with_clicks
-from assay.components.ingest.split import alike, assign_splits, splits_by_time
+from assay.components.ingest.split import alike, assign_splits, groups_of, splits_by_time
 from assay.components.ingest.tables import Tables
 
 _OURS = ("attribute.segment", "attribute.split")
@@ -75,7 +76,8 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
     if policy.holdout == "time":
         rows["split"], clock = splits_by_time(rows["timestamp"]), "all"
         rows["happened"] = rows["timestamp"].astype("datetime64[us, UTC]").astype("int64")
-    rows["split"] = assign_splits(rows)
+    groups, group = groups_of(rows)
+    rows["split"] = np.asarray(SPLITS, dtype=object)[assign_splits(groups)[group]]
     rows = _thinned(rows, policy.keep_unclicked, ledger)
     return Built(rows.reset_index(drop=True), "click", 1.0, 0.5, "log_loss", clock)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from assay.components.core.errors import BadInput
@@ -48,6 +50,13 @@ def attributes_of(rows: pd.DataFrame) -> pd.DataFrame:
         table[kind] = said.groupby("item")[kind].min().reindex(table.index)
     table = table.dropna(how="all").reset_index()
     return table.astype(object).where(table.notna(), None)
+
+
+def attributes_of_all(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """What `attributes_of` says of several parts of a log: of an item that is in many, the same as of all."""
+    kinds = [kind for kind in ATTRIBUTES if any(kind in part for part in parts)]
+    rows = pd.concat(parts, ignore_index=True)
+    return attributes_of(rows.fillna(dict.fromkeys(kinds, ""))) if len(parts) > 1 else rows
 
 
 def behaviour_maps(rows: pd.DataFrame, more: dict[str, np.ndarray] | None = None) -> list | None:

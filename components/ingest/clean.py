@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
 
 MAX_CHARS = 4000
@@ -17,9 +16,6 @@ def clean_texts(frame: pd.DataFrame, ledger: Ledger, max_chars: int = MAX_CHARS)
         frame: Columns context, item, item_id, group_id, segment.
         ledger: Where rows are counted; cut texts are listed in its examples.
         max_chars: The limit.
-
-    Raises:
-        BadInput: No row has item text.
     """
     frame = frame.copy()
     cut = pd.Series(False, index=frame.index)
@@ -39,8 +35,6 @@ def clean_texts(frame: pd.DataFrame, ledger: Ledger, max_chars: int = MAX_CHARS)
     ledger.drop(
         "no_item_text", int(empty.sum()), [f"item {i[:80]!r}" for i in frame.loc[empty, "item_id"].head(20)]
     )
-    if empty.all():
-        raise BadInput("no row has item text; name its columns with --columns item=A or item=A+B")
     ledger.note("empty_context", int((frame.loc[~empty, "context"] == "").sum()))
     return frame[~empty].reset_index(drop=True)
 

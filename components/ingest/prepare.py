@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from assay.components.core.errors import BadInput
 from assay.components.core.full_ranking import write_ranking
 from assay.components.core.manifest import publishing
-from assay.components.core.metrics import ALSO, METRICS
-from assay.components.core.samples import SPLITS, relevance, text_id, write_samples
+from assay.components.core.metrics import ALSO
+from assay.components.core.samples import SPLITS, SampleWriter
 from assay.components.ingest import ads, recommendation, review, search
-from assay.components.ingest.attributes import attributes_of
+from assay.components.ingest.assemble import Assembled, Assembly, Rules
 from assay.components.ingest.building import Build, Built, Policy, Ranking
-from assay.components.ingest.clean import MAX_CHARS, clean_texts, folded
+from assay.components.ingest.clean import MAX_CHARS, folded
 from assay.components.ingest.cleaning.clean import clean
 from assay.components.ingest.cleaning.policy import Policy as Cleaning
-from assay.components.ingest.columns import map_columns
+from assay.components.ingest.flat_search import UNUSED_SPLIT, flat_search
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.noise import plant_noise
 from assay.components.ingest.privacy import protected
-from assay.components.ingest.readers.files import read_table
 from assay.components.ingest.readers.flat import flat_tables, read_log
 from assay.components.ingest.readers.known import Claim, claim, claimed, gathered
 from assay.components.ingest.readers.mapping import reader_of
-from assay.components.ingest.readers.pairs import read_pairs
-from assay.components.ingest.readers.search_events import read_search_events
 from assay.components.ingest.readers.sources import data_sha256, expand, named
-from assay.components.ingest.search import ANY_CLICK, samples_from_impressions, samples_from_judgments
-from assay.components.ingest.split import check_leaks, split_and_sample
 from assay.components.ingest.tables import LOGGED, Tables
 
 
@@ -116,7 +114,7 @@ class IngestConfig:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `ingest` found.
+    """What `ingest` found, all of it at once.
 
     Attributes:
         samples: One row a sample, in `sample_id` order.
@@ -134,59 +132,102 @@ class Prepared:
 
 
 def prepare(config: IngestConfig) -> Prepared:
-    """Read, clean, split, merge, and plant noise where asked.
+    """`assembled`, as tables in memory.
 
     Raises:
         BadInput: The file cannot be used; the message says what, where and what to do.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        found, facts = assembled(config, Path(folder))
+        samples, truth = (
+            pd.concat(tables, ignore_index=True) for tables in zip(*found.samples(), strict=True)
+        )
+        return Prepared(samples, truth, facts, found.attributes, found.built.ranking)
+
+
+def checked(config: IngestConfig) -> dict[str, Any]:
+    """The facts of a log that can be used.
+
+    Raises:
+        BadInput: It cannot be.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return assembled(config, Path(folder))[1]
+
+
+def assembled(config: IngestConfig, folder: Path) -> tuple[Assembled, dict[str, Any]]:
+    """Read, clean, build, split, merge.
+
+    Args:
+        config: How.
+        folder: Where rows are kept while they are more than memory should hold.
+
+    Returns:
+        The samples, in parts, and the facts: what later steps and the report need to know.
+
+    Raises:
+        BadInput: The log cannot be used; the message says what, where and what to do.
+    """
     ledger = Ledger()
+    rules = Rules(
+        config.task, Path(config.data).name, config.sample, config.test_sample, config.noise, config.seed,
+        config.relevant_at,
+    )  # fmt: skip
+    assembly = Assembly(rules, ledger, folder)
+    built, reader, columns = _rows_of(config, ledger, assembly)
+    found = assembly.finish(built)
+    return found, {
+        "reader": reader,
+        "ledger": ledger.as_dict(len(found)),
+        "columns": {role: "+".join(names) for role, names in columns.items()},
+        "label_source": built.label_source,
+        "max_grade": built.max_grade,
+        "relevant_at": built.relevant_at,
+        "metric": found.metric,
+        "also": [name for name in ALSO[config.task] if name != found.metric],
+        "catalogue": 0 if built.ranking is None else len(built.ranking.catalogue),
+        "noise": config.noise,
+        "samples": {split: found.totals.samples[split] for split in SPLITS},
+        "groups": {split: found.totals.groups[split] for split in SPLITS},
+    }
+
+
+def _rows_of(
+    config: IngestConfig, ledger: Ledger, assembly: Assembly
+) -> tuple[Built, str, dict[str, list[str]]]:
+    """Rows to the assembly; what is known of all of them, the reader's name, and columns by role."""
     claims = claims_of(config)
+    if claims is None and config.task == "search":
+        built, columns = flat_search(
+            config.data, config.columns, ledger, assembly.add, config.max_grade, config.relevant_at,
+            config.split_column, config.drop_unlabelled,
+        )  # fmt: skip
+        return built, FLAT_READER, columns
+    columns = {}
     if claims is not None:
-        readers = ", ".join(dict.fromkeys(one.reader.name for one in claims))
-        return prepare_tables(gathered(claims, ledger), ledger, config, reader=readers)
-    if config.task != "search":
+        reader = ", ".join(dict.fromkeys(one.reader.name for one in claims))
+        tables = gathered(claims, ledger)
+    else:
+        reader = FLAT_READER
         frame, source = read_log(config.data)
         table = FLAT[config.task]
         tables, columns = flat_tables(frame, config.columns, table, source, ledger, config.split_column)
         if "split" in frame and not config.split_column:
-            ledger.note("unused_split_column", len(frame), ["name it with --split-column split"])
-        return prepare_tables(tables, ledger, config, columns)
-    frame = read_table(config.data)
-    columns = map_columns([str(c) for c in frame.columns], config.columns)
-    # A click counts only where nothing says how relevant the item is, or where the user names it.
-    events = "label" not in columns or ("click" in config.columns and "label" not in config.columns)
-    ledger.rows_in += len(frame)
-    split_column, drop = config.split_column or None, config.drop_unlabelled
-    if events:
-        if config.max_grade:
-            raise BadInput(
-                "--max-grade: a log of clicks has no grades; name them with --columns label=COLUMN"
-            )
-        rows = read_search_events(frame, columns, ledger, split_column, drop)
-        built = Built(rows, "click", 1.0, config.relevant_at or ANY_CLICK)
-    else:
-        rows, top = read_pairs(frame, columns, ledger, config.max_grade or None, split_column, drop)
-        built = Built(rows, "grade", top, config.relevant_at or top / 2)
-    if "split" in frame and not config.split_column:
-        ledger.note("unused_split_column", len(frame), ["name it with --split-column split"])
-    return _prepared(built, ledger, config, columns)
+            ledger.note("unused_split_column", len(frame), [UNUSED_SPLIT])
+    built = build_tables(tables, ledger, config)
+    assembly.add(built.rows)
+    if built.ranking is not None:
+        built = replace(built, ranking=_folded(built.ranking))
+    return built, reader, columns
 
 
-def prepare_tables(
-    tables: Tables,
-    ledger: Ledger,
-    config: IngestConfig,
-    columns: dict[str, list[str]] | None = None,
-    reader: str = FLAT_READER,
-) -> Prepared:
-    """Canonical tables, as readers gave them -> samples of a task.
+def build_tables(tables: Tables, ledger: Ledger, config: IngestConfig) -> Built:
+    """Canonical tables, as readers gave them -> rows of a task.
 
     Args:
         tables: What readers gave.
         ledger: Theirs; `rows_in` is what it accounts for.
         config: How; `data` names the source where rows do not.
-        columns: By role, of a flat file.
-        reader: Names of the formats.
 
     Raises:
         BadInput: The tables cannot be used for the task.
@@ -201,7 +242,7 @@ def prepare_tables(
     except TypeError as error:
         raise BadInput(f"policy: {error}") from error
     tables = protected(clean(tables, ledger, task.cleaning), ledger)
-    return _prepared(task.build(tables, ledger, policy), ledger, config, columns or {}, reader)
+    return task.build(tables, ledger, policy)
 
 
 def claims_of(config: IngestConfig) -> list[Claim] | None:
@@ -225,43 +266,6 @@ def claims_of(config: IngestConfig) -> list[Claim] | None:
     return known if len(known) == len(claims) else None
 
 
-def _prepared(
-    built: Built,
-    ledger: Ledger,
-    config: IngestConfig,
-    columns: dict[str, list[str]],
-    reader: str = FLAT_READER,
-) -> Prepared:
-    """The one way of every task's rows: clean, split, see that nothing leaks, merge, plant noise."""
-    rows = split_and_sample(clean_texts(built.rows, ledger), ledger, config.sample, config.test_sample)
-    check_leaks(rows, built.clock)
-    source = Path(config.data).name
-    if built.label_source == "click":
-        samples = samples_from_impressions(rows, source, ledger, config.task)
-    else:
-        samples = samples_from_judgments(rows, source, built.max_grade, ledger, config.task)
-    sizes = samples.loc[samples["split"] == "test"].groupby("group_id").size()
-    metric = built.metric or ("ndcg@10" if (sizes >= 2).mean() > 0.5 else "auc")
-    _check(samples, built, config.relevant_at, metric)
-    truth = plant_noise(samples, config.noise, built.relevant_at, built.max_grade, config.seed)
-    ranking = None if built.ranking is None else _folded(built.ranking)
-    facts = {
-        "reader": reader,
-        "ledger": ledger.as_dict(len(samples)),
-        "columns": {role: "+".join(names) for role, names in columns.items()},
-        "label_source": built.label_source,
-        "max_grade": built.max_grade,
-        "relevant_at": built.relevant_at,
-        "metric": metric,
-        "also": [name for name in ALSO[config.task] if name != metric],
-        "catalogue": 0 if ranking is None else len(ranking.catalogue),
-        "noise": config.noise,
-        "samples": {s: int((samples["split"] == s).sum()) for s in SPLITS},
-        "groups": {s: int(samples.loc[samples["split"] == s, "group_id"].nunique()) for s in SPLITS},
-    }
-    return Prepared(samples, truth, facts, attributes_of(rows), ranking)
-
-
 def _folded(ranking: Ranking) -> Ranking:
     """Ids and texts as `clean_texts` leaves those of the samples."""
     tables = (ranking.catalogue, ranking.interactions, ranking.seen)
@@ -269,35 +273,6 @@ def _folded(ranking: Ranking) -> Ranking:
     return Ranking(
         *(t.assign(**{c: folded(t[c]).str.slice(0, MAX_CHARS) for c in texts if c in t}) for t in tables)
     )
-
-
-def _check(samples: pd.DataFrame, built: Built, named: float, metric: str) -> None:
-    relevant_at, max_grade = built.relevant_at, built.max_grade
-    if samples["label"].nunique() < 2:
-        raise BadInput(f"all labels equal ({samples['label'].iloc[0]:g}): there is nothing to learn")
-    if relevant_at > max_grade:
-        raise BadInput(f"--relevant-at {named:g} is above the largest grade {max_grade:g}")
-    relevant = relevance(samples) >= relevant_at
-    for split in ("train", "test"):
-        inside = relevant[(samples["split"] == split).to_numpy()]
-        # A test list that is ranked over a catalogue has its irrelevant rows there.
-        if (inside.all() and (split == "train" or built.ranking is None)) or not inside.any():
-            which = "relevant" if inside.all() else "irrelevant"
-            raise BadInput(
-                f"every {split} row is {which} (relevant means grade >= {relevant_at:g}): "
-                "give more rows or another --relevant-at"
-            )
-    test = samples[samples["split"] == "test"].assign(
-        relevant=relevant[(samples["split"] == "test").to_numpy()]
-    )
-    lists = test.groupby("group_id")["relevant"].agg(["size", "any"])
-    by_list = METRICS[metric].by_list and built.ranking is None
-    usable = int((lists["any"] & (lists["size"] > 1)).sum()) if by_list else len(lists)
-    if usable < 2:
-        raise BadInput(
-            f"{usable} of {len(lists)} test lists can be ranked (two rows or more, one of them relevant): no "
-            "difference can be told by so few; give more groups, or a larger --test-sample"
-        )
 
 
 def ingest(
@@ -313,26 +288,40 @@ def ingest(
         truth_folder: Gets `truth.parquet`; given to `evaluate` alone.
         shards: Shards of the sample table at most.
     """
-    prepared = prepare(config)
-    about = {"data_sha256": data_sha256(config.data), "seed": config.seed, **prepared.facts}
-    ranking = prepared.ranking
-    items = [prepared.samples["context"], prepared.samples["item"]]
-    items += [] if ranking is None else [ranking.catalogue["item"]]
-    texts = pd.unique(pd.concat(items, ignore_index=True))
-    table = pd.DataFrame({"text_id": [text_id(t) for t in texts], "text": texts}).sort_values("text_id")
-    with publishing(samples_folder, **about) as (folder, _):
-        write_samples(prepared.samples, folder, shards)
-        if ranking is not None:
-            write_ranking(
-                folder, ranking.catalogue, ranking.interactions, ranking.seen, table["text"].tolist()
+    with tempfile.TemporaryDirectory() as beside:
+        found, facts = assembled(config, Path(beside))
+        about = {"data_sha256": data_sha256(config.data), "seed": config.seed, **facts}
+        with publishing(texts_folder) as (folder, manifest):
+            manifest["texts"] = _write_parts(found.texts(), folder / "texts.parquet")
+            found.attributes.to_parquet(folder / "attributes.parquet", index=False)
+        with (
+            publishing(samples_folder, **about) as (folder, _),
+            publishing(truth_folder, noise=config.noise, seed=config.seed) as (beside_truth, _),
+        ):
+            writer = SampleWriter(folder, len(found), shards)
+            _write_parts(
+                (writer.write(samples) or truth for samples, truth in found.samples()),
+                beside_truth / "truth.parquet",
             )
-    with publishing(texts_folder) as (folder, manifest):
-        table.to_parquet(folder / "texts.parquet", index=False)
-        prepared.attributes.to_parquet(folder / "attributes.parquet", index=False)
-        manifest["texts"] = len(table)
-    with publishing(truth_folder, noise=config.noise, seed=config.seed) as (folder, _):
-        prepared.truth.to_parquet(folder / "truth.parquet", index=False)
-    return prepared.facts
+            writer.close()
+            if found.built.ranking is not None:
+                ranking = found.built.ranking
+                texts = pq.read_table(Path(texts_folder) / "texts.parquet")["text"].to_pylist()
+                write_ranking(folder, ranking.catalogue, ranking.interactions, ranking.seen, texts)
+    return facts
+
+
+def _write_parts(parts: Iterable[pd.DataFrame], file: Path) -> int:
+    """Tables of the same columns one below the other, in one parquet; returns the rows."""
+    rows, writer = 0, None
+    for part in parts:
+        table = pa.Table.from_pandas(part, preserve_index=False)
+        writer = writer or pq.ParquetWriter(file, table.schema)
+        writer.write_table(table.cast(writer.schema))
+        rows += len(table)
+    if writer is not None:
+        writer.close()
+    return rows
 
 
 def unchanged(data: str, expected: str) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 from assay.components.core.errors import BadInput
-from assay.components.core.samples import SPLIT_SALT, hash_unit
+from assay.components.core.samples import SPLIT_SALT, SPLITS, hash_unit
 from assay.components.ingest.building import Built, Policy, Ranking, missing
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.split import sample_groups
+from assay.components.ingest.split import groups_of, sample_groups
 from assay.components.ingest.tables import Tables
 
 _NOT_DONE = ("impression", "dwell", "other")
@@ -223,7 +223,8 @@ def _sampled(positives: pd.DataFrame, ledger: Ledger, policy: Policy) -> pd.Data
         return positives
     choices = positives["item_id"].nunique() if policy.predict != "item" else 1 + policy.negatives
     most = policy.sample // choices
-    out = sample_groups(positives, ("train", "validation", "target"), most)
+    groups, group = groups_of(positives)
+    out = sample_groups(groups, groups.split != SPLITS.index("test"), most)[group]
     ledger.drop("not_sampled", int(out.sum()))
     return positives[~out].reset_index(drop=True)
 

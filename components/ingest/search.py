@@ -149,7 +149,12 @@ def with_clicks(tables: Tables, ledger: Ledger, drop_unlabelled: bool = False) -
 
 
 def samples_from_judgments(
-    judgments: pd.DataFrame, source: str, max_grade: float, ledger: Ledger, task: str = "search"
+    judgments: pd.DataFrame,
+    source: str,
+    max_grade: float,
+    ledger: Ledger,
+    task: str = "search",
+    conflicts: bool = True,
 ) -> pd.DataFrame:
     """One sample a judged (context, item); rows that name the same pair become one of mean grade.
 
@@ -159,23 +164,19 @@ def samples_from_judgments(
         max_grade: Grade of label 1, where the rows do not say their label.
         ledger: Merged rows are counted as dropped, conflicting grades noted.
         task: The task.
+        conflicts: Whether to note them; cleaning may have done so.
     """
-    # In an order of their own, so that neither a mean nor the first segment depends on the file's.
-    pairs = judgments.sort_values([*_KEY, "segment", "grade"]).groupby(_KEY, sort=False, dropna=False)
+    pairs = _in_order(judgments).groupby(_KEY, sort=False, dropna=False)
     merged = pairs.agg(
         grade=("grade", "mean"), segment=("segment", "first"), split=("split", "first"), **_means(judgments)
     ).reset_index()
     merged["features"] = _features(merged)
     if len(merged) < len(judgments):
-        conflicts = pairs["grade"].nunique()
         ledger.drop("merged_duplicate", len(judgments) - len(merged))
-        # Cleaning counted them by their ids, where there are any.
-        if "conflicting_grades" not in ledger.noted:
-            ledger.note(
-                "conflicting_grades",
-                int((conflicts > 1).sum()),
-                [k[1] for k in conflicts.index[conflicts > 1][:20]],
-            )
+        if conflicts:
+            grades = pairs["grade"].nunique()
+            torn = grades.index[grades > 1]
+            ledger.note("conflicting_grades", len(torn), [key[1] for key in torn[:20]])
     if "label" not in merged:
         merged["label"] = (merged["grade"] / max_grade).clip(0, 1)
     if "weight" not in merged:
@@ -186,7 +187,7 @@ def samples_from_judgments(
 def samples_from_impressions(
     impressions: pd.DataFrame, source: str, ledger: Ledger, task: str = "search"
 ) -> pd.DataFrame:
-    """One sample an item shown for a context; its label is the click rate, its weight grows with the count.
+    """One sample an item shown for a context; its label is the click rate.
 
     The click rate is as logged: position bias is in it until it is corrected for.
 
@@ -195,8 +196,11 @@ def samples_from_impressions(
         source: The file's name, where the rows do not say.
         ledger: Merged rows are counted as dropped.
         task: The task.
+
+    Returns:
+        The samples, and `shown` (float64): how often, which the weight grows with once all are known.
     """
-    shown = impressions.sort_values([*_KEY, "segment"]).groupby(_KEY, sort=False, dropna=False)
+    shown = _in_order(impressions).groupby(_KEY, sort=False, dropna=False)
     merged = shown.agg(
         shown=("click", "size"),
         position=("position", "min"),
@@ -205,14 +209,18 @@ def samples_from_impressions(
         **({"label": ("click", "mean")} | _means(impressions) | {"timestamp": ("timestamp", "max")}),
     ).reset_index()
     ledger.drop("merged_impression", len(impressions) - len(merged))
-    # A rate over n impressions has variance 1/n; the root keeps a bestseller from outweighing the tail.
-    weight = np.sqrt(merged["shown"].to_numpy(dtype=np.float64))
-    weight = np.clip(weight / weight.mean(), 0.1, 10.0)
-    merged["weight"] = weight * merged["weight"] if "weight" in merged else weight
+    if "weight" not in merged:
+        merged["weight"] = 1.0
     merged["position"] = merged["position"].astype("Int16")
-    shown_times = merged.pop("shown").to_numpy(np.float64)
-    merged["features"] = _features(merged, {"impressions": shown_times})
+    merged["shown"] = merged["shown"].astype("float64")
+    merged["features"] = _features(merged, {"impressions": merged["shown"].to_numpy()})
     return _finish(merged, source, "click", task)
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """In an order of their own, so that neither a mean nor the first segment depends on the file's."""
+    about = (*_means(rows), "segment", "grade", "source")
+    return rows.sort_values([*_KEY, *(name for name in dict.fromkeys(about) if name in rows)])
 
 
 def _features(merged: pd.DataFrame, more: dict[str, np.ndarray] | None = None) -> list | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -11,121 +14,157 @@ from assay.components.ingest.ledger import Ledger
 
 _INTERVALS = {"test": (0.0, 0.20), "validation": (0.20, 0.30), "target": (0.30, 0.35)}
 _SAMPLE_SALT = "assay-sample-1"
+_TRAIN = SPLITS.index("train")
+OUT = -1
+"""In place of a split's number: not sampled."""
 
 
-def assign_splits(frame: pd.DataFrame) -> pd.Series:
+@dataclass(frozen=True)
+class Groups:
+    """What splits are made of: a row a group, in numbers alone, since a log may have millions.
+
+    Attributes:
+        unit: (g,) float64: place in [0, 1) of what a split does not tear, under the salt of splits.
+        place: (g,) float64: the group's own, under the salt of sub-samples.
+        size: (g,) int32: its rows.
+        split: (g,) int8: number in `SPLITS` of the split that the file gives; train where it gives none.
+    """
+
+    unit: np.ndarray
+    place: np.ndarray
+    size: np.ndarray
+    split: np.ndarray
+
+    @classmethod
+    def together(cls, parts: Sequence[Groups]) -> Groups:
+        """Those of all parts; a group is in one of them."""
+        return cls(
+            *(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(cls))
+        )
+
+
+def groups_of(frame: pd.DataFrame) -> tuple[Groups, np.ndarray]:
+    """The groups of some rows, in the order they come in.
+
+    Args:
+        frame: Columns group_id, split (None where the file does not say), and where there `unit`; a group
+            lies in one unit.
+
+    Returns:
+        The groups, and (n,) each row's number among them.
+
+    Raises:
+        BadInput: A group lies in two given splits.
+    """
+    row, names = pd.factorize(frame["group_id"])
+    first = np.unique(row, return_index=True)[1]
+    split = pd.Categorical(frame["split"].fillna("train"), categories=SPLITS).codes.astype(np.int8)
+    torn = np.unique(row[split != split[first][row]])
+    if len(torn):
+        raise BadInput(
+            f"{len(torn)} groups lie in more than one split (e.g. {names[torn[0]][:80]!r}): "
+            "a list must be whole; mend the split column or choose another group"
+        )
+    place = hash_unit(list(names), _SAMPLE_SALT)
+    unit, units = pd.factorize((frame["unit"] if "unit" in frame else frame["group_id"]).iloc[first])
+    return (
+        Groups(
+            hash_unit(list(units), SPLIT_SALT)[unit], place, np.bincount(row).astype(np.int32), split[first]
+        ),
+        row,
+    )
+
+
+def assign_splits(groups: Groups) -> np.ndarray:
     """Complete the splits: what the file does not give is cut from train.
 
     A group's split is a function of its text alone, or of its unit's, so a later, longer log never moves a
     test group into training. Only where no train group falls into validation or target is the nearest one
     taken.
 
-    Args:
-        frame: Columns group_id, split (None where the file does not say), and where there `unit`, which a
-            split does not tear; a group lies in one unit.
-
     Returns:
-        (n,) split of each row.
-
-    Raises:
-        BadInput: A group lies in two given splits.
+        (g,) int8: number in `SPLITS`.
     """
-    split = frame["split"].fillna("train")
-    given = set(split) - {"train"}
-    torn = split.groupby(frame["group_id"]).nunique()
-    if (torn > 1).any():
-        group = torn.index[torn > 1][0]
-        raise BadInput(
-            f"{int((torn > 1).sum())} groups lie in more than one split (e.g. {group[:80]!r}): "
-            "a list must be whole; mend the split column or choose another group"
-        )
-    unit = frame["unit"] if "unit" in frame else frame["group_id"]
-    groups = pd.Series(np.sort(unit[split == "train"].unique()))
-    place = hash_unit(groups.tolist(), SPLIT_SALT)
-    cut = np.full(len(groups), "train", dtype=object)
+    train = groups.split == _TRAIN
+    given = {SPLITS[number] for number in np.unique(groups.split[~train])}
+    units = np.unique(groups.unit[train])
+    cut = np.full(len(units), _TRAIN, dtype=np.int8)
     for name, (low, high) in _INTERVALS.items():
         if name not in given:
-            cut[(place >= low) & (place < high)] = name
+            cut[(units >= low) & (units < high)] = SPLITS.index(name)
     for name in ("validation", "target"):
-        left = np.flatnonzero(cut == "train")
-        if name not in given and not (cut == name).any() and len(left) > 1:
-            cut[left[np.argmin(place[left])]] = name
-    by_group = dict(zip(groups, cut, strict=True))
-    return split.where(split != "train", unit.map(by_group))
+        left = np.flatnonzero(cut == _TRAIN)
+        if name not in given and not (cut == SPLITS.index(name)).any() and len(left) > 1:
+            cut[left[0]] = SPLITS.index(name)
+    split = groups.split.copy()
+    split[train] = cut[np.searchsorted(units, groups.unit[train])]
+    return split
 
 
-def sample_groups(frame: pd.DataFrame, splits: tuple[str, ...], most: int) -> pd.Series:
-    """Whole groups of some splits, in hash order, as many as fit into a number of rows.
+def sample_groups(groups: Groups, inside: np.ndarray, most: int) -> np.ndarray:
+    """Whole groups, in hash order, as many as fit into a number of rows.
 
     Args:
-        frame: Columns group_id, split.
-        splits: The splits that the bound is on.
+        groups: All of them.
+        inside: (g,) bool: those that the bound is on.
         most: Rows at most.
 
     Returns:
-        (n,) bool: rows to leave out.
+        (g,) bool: groups to leave out.
     """
-    inside = frame["split"].isin(splits)
-    sizes = frame.loc[inside].groupby("group_id").size()
-    order = np.argsort(hash_unit(sizes.index.tolist(), _SAMPLE_SALT), kind="stable")
-    kept, rows = set(), 0
-    for group, size in zip(sizes.index[order], sizes.to_numpy()[order], strict=True):
+    out, rows = inside.copy(), 0
+    among = np.flatnonzero(inside)
+    among = among[np.argsort(groups.place[among], kind="stable")]
+    for group, size in zip(among.tolist(), groups.size[among].tolist(), strict=True):
         if rows + size <= most:
-            kept.add(group)
-            rows += int(size)
-    return inside & ~frame["group_id"].isin(kept)
+            out[group] = False
+            rows += size
+    return out
 
 
-def split_and_sample(
-    frame: pd.DataFrame, ledger: Ledger, sample: int = 0, test_sample: int = 0
-) -> pd.DataFrame:
-    """Give each row its split and leave out what the bounds exclude.
+def split_and_sample(groups: Groups, ledger: Ledger, sample: int = 0, test_sample: int = 0) -> np.ndarray:
+    """Give each group its split and leave out what the bounds exclude.
 
     Args:
-        frame: Columns group_id, split.
+        groups: All groups of the log.
         ledger: Where rows left out are counted.
         sample: Rows at most of train, validation and target together; 0 is no bound.
         test_sample: Rows at most of test; 0 is no bound.
 
+    Returns:
+        (g,) int8: number in `SPLITS`, `OUT` of what is left out.
+
     Raises:
         BadInput: A split is left without a group.
     """
-    frame = frame.copy()
-    groups = frame["group_id"].nunique()
-    if groups < 2:
+    if len(groups.unit) < 2:
         raise BadInput(
             "one group only: a ranker is tested on lists it did not train on; map another column to group"
         )
-    frame["split"] = assign_splits(frame)
-    for splits, most, option in (
-        (("train", "validation", "target"), sample, "--sample"),
-        (("test",), test_sample, "--test-sample"),
+    split = assign_splits(groups)
+    test = SPLITS.index("test")
+    for inside, most, option in (
+        (split != test, sample, "--sample"),
+        (split == test, test_sample, "--test-sample"),
     ):
         if most:
-            out = sample_groups(frame, splits, most)
-            ledger.drop("not_sampled", int(out.sum()))
-            frame = frame[~out]
-            if not frame["split"].isin(splits).any():
-                raise BadInput(f"{option} {most}: no whole group of {' / '.join(splits)} is that small")
-    frame["split"] = _keep_all_splits(frame)
-    counts = {s: int(frame.loc[frame["split"] == s, "group_id"].nunique()) for s in SPLITS}
-    empty = [s for s in SPLITS if not counts[s]]
-    if empty or counts["train"] < 2:
-        shown = ", ".join(f"{s} {n}" for s, n in counts.items())
-        raise BadInput(f"too few groups: {groups} groups give {shown}; train needs 2, every other split 1")
-    return frame.reset_index(drop=True)
-
-
-def _keep_all_splits(frame: pd.DataFrame) -> pd.Series:
+            out = sample_groups(groups, inside, most)
+            ledger.drop("not_sampled", int(groups.size[out].sum()))
+            split[out] = OUT
+            if not (inside & ~out).any():
+                splits = "test" if option == "--test-sample" else "train / validation / target"
+                raise BadInput(f"{option} {most}: no whole group of {splits} is that small")
     # Sub-sampling few groups can lose validation or target again: cut them anew from what train is left.
-    split = frame["split"].copy()
-    unit = frame["unit"] if "unit" in frame else frame["group_id"]
     for name in ("validation", "target"):
-        groups = np.sort(unit[split == "train"].unique())
-        if (split == name).any() or len(groups) < 3:
-            continue
-        nearest = groups[np.argmin(hash_unit(groups.tolist(), SPLIT_SALT))]
-        split[(unit == nearest) & (split == "train")] = name
+        units = np.unique(groups.unit[split == _TRAIN])
+        if not (split == SPLITS.index(name)).any() and len(units) >= 3:
+            split[(split == _TRAIN) & (groups.unit == units[0])] = SPLITS.index(name)
+    counts = {name: int((split == number).sum()) for number, name in enumerate(SPLITS)}
+    if counts["train"] < 2 or not all(counts.values()):
+        shown = ", ".join(f"{name} {n}" for name, n in counts.items())
+        raise BadInput(
+            f"too few groups: {len(split)} groups give {shown}; train needs 2, every other split 1"
+        )
     return split
 
 

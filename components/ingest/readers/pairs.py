@@ -24,13 +24,13 @@ def read_pairs(
         frame: The file's table.
         columns: A complete column map.
         ledger: Where drops are counted.
-        max_grade: Grade of label 1; the largest in the file if None.
+        max_grade: No grade may lie above; None is no bound.
         split_column: Column that names each row's split, if any.
         drop_unlabelled: Drop rows with a negative, missing or unreadable grade rather than refuse the file.
 
     Returns:
-        (judgments, max_grade): columns context, item, item_id, group_id, segment, grade, split (None where
-        the file does not say), and what `extras` finds.
+        (judgments, largest grade): columns context, item, item_id, group_id, segment, grade, split (None
+        where the file does not say), and what `extras` finds.
 
     Raises:
         BadInput: Grades that cannot be used; a split of another name.
@@ -48,17 +48,12 @@ def read_pairs(
             )
         ledger.drop("unlabelled", len(bad), [f"row {i}: {v!r}" for i, v in bad.head(20).items()])
         frame, grade = frame[usable], grade[usable]
-    if frame.empty:
-        raise BadInput(f"column {name!r}: no row has a usable grade")
-    largest = float(grade.max())
+    largest = float(grade.max()) if len(grade) else 0.0
     if max_grade is not None and largest > max_grade:
         over = int((grade > max_grade).sum())
         raise BadInput(
             f"column {name!r}: {over} grades above --max-grade {max_grade:g} (largest {largest:g})"
         )
-    top = largest if max_grade is None else float(max_grade)
-    if top <= 0:
-        raise BadInput(f"column {name!r}: all {len(frame)} grades are 0; there is nothing to rank by")
     item = text_of(frame, columns["item"])
     judgments = pd.DataFrame(
         {
@@ -72,7 +67,7 @@ def read_pairs(
         }
         | extras(frame, columns)
     )
-    return judgments.reset_index(drop=True), top
+    return judgments.reset_index(drop=True), largest
 
 
 _SPLIT_NAMES = {

@@ -9,6 +9,7 @@ from assay.components.ingest.attributes import extras
 from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.readers.pairs import splits
+from assay.components.ingest.seen import Seen
 
 _LAST = 32767
 """Largest position that the sample table holds."""
@@ -20,6 +21,7 @@ def read_search_events(
     ledger: Ledger,
     split_column: str | None = None,
     drop_unlabelled: bool = False,
+    seen: Seen | None = None,
 ) -> pd.DataFrame:
     """Impressions out of a flat log.
 
@@ -29,6 +31,7 @@ def read_search_events(
         ledger: Where drops are counted.
         split_column: Column that names each row's split, if any.
         drop_unlabelled: Drop rows whose click is not 0 or 1 rather than refuse the file.
+        seen: Ids of the events that came before in the same log.
 
     Returns:
         Columns context, item, item_id, group_id, segment, click (0.0 or 1.0), position (float, NaN where
@@ -39,7 +42,7 @@ def read_search_events(
         BadInput: A click is not 0 or 1; a split of another name.
     """
     if "event_id" in frame:
-        twice = frame["event_id"].notna() & frame["event_id"].duplicated()
+        twice = (seen or Seen()).again(frame["event_id"])
         ledger.drop("duplicate_event", int(twice.sum()), frame.loc[twice, "event_id"].head(20).tolist())
         frame = frame[~twice]
     missing = frame[columns["query"][0]].isna()
