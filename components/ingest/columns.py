@@ -132,6 +132,8 @@ def as_text(series: pd.Series) -> pd.Series:
     Raises:
         BadInput: A value is a list, a struct or bytes.
     """
+    if isinstance(series.dtype, pd.StringDtype):
+        return series.astype(object).where(series.notna(), "")
     text = series.astype(object)
     return text.where(series.notna(), "").map(partial(_one_text, series.name)).astype(object)
 

@@ -20,7 +20,7 @@ class Seen:
         """(n,) bool: whether an id came before, in this call or another; a null one never does."""
         known = ids.notna().to_numpy()
         hashed = pd.util.hash_array(ids[known].astype(str).to_numpy(object), categorize=False)
-        found = pd.Series(hashed).duplicated().to_numpy()
+        found = pd.Series(hashed).duplicated().to_numpy(copy=True)
         for run in self._runs:
             place = np.minimum(np.searchsorted(run, hashed), len(run) - 1)
             found |= run[place] == hashed
