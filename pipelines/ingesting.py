@@ -10,9 +10,10 @@ from typing import Any
 
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import write_json
-from assay.components.ingest.prepare import FLAT_READER, IngestConfig, claims_of, ingest
+from assay.components.ingest.prepare import IngestConfig, ingest
 from assay.components.ingest.readers.known import READERS
 from assay.components.ingest.readers.sources import expand
+from assay.components.ingest.reading import FLAT_READER, claims_of
 from assay.pipelines.config import RunConfig
 from assay.pipelines.preflight import ingest_config
 from rich.console import Console
@@ -35,7 +36,8 @@ def explained(files: Sequence[str], config: RunConfig) -> list[str]:
     Raises:
         BadInput: There is no such file, format or mapping; a file of several has no reader.
     """
-    claims = claims_of(_config(files, config))
+    about = _config(files, config)
+    claims = claims_of(about.data, about.how())
     if claims is not None:
         return [
             f"{one.source.path}: {one.reader.name} ({one.reader.about}), since it has {one.why}"

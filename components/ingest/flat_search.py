@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 from assay.components.core.errors import BadInput
@@ -18,16 +19,33 @@ from assay.components.ingest.seen import Seen
 UNUSED_SPLIT = "name it with --split-column split"
 
 
-def flat_search(
+@dataclass(frozen=True)
+class Flat:
+    """What a file is known to be once it was read.
+
+    Attributes:
+        columns: By role.
+        clicks: Whether its rows are clicks, or else grades.
+        rows: Those that were given on.
+        largest: Grade.
+    """
+
+    columns: dict[str, list[str]]
+    clicks: bool
+    rows: int = 0
+    largest: float = 0.0
+
+
+def read_flat(
     data: str,
     named: dict[str, list[str]],
     ledger: Ledger,
     add: Callable[[pd.DataFrame], None],
     max_grade: float = 0.0,
-    relevant_at: float = 0.0,
     split_column: str = "",
     drop_unlabelled: bool = False,
-) -> tuple[Built, dict[str, list[str]]]:
+    seen: Seen | None = None,
+) -> Flat:
     """Read a file by chunks.
 
     A click counts only where nothing says how relevant the item is, or where the user names it.
@@ -37,19 +55,16 @@ def flat_search(
         named: Columns by role, as the user named them.
         ledger: Where rows are counted.
         add: Takes the rows of a chunk, as `Built.rows` has them.
-        max_grade: Grade of label 1; the largest in the file if 0.
-        relevant_at: Grade from which a row is relevant; half of max_grade, or any click, if 0.
+        max_grade: No grade may lie above; 0 is no bound.
         split_column: Column that names each row's split.
         drop_unlabelled: Drop rows without a usable label rather than refuse the file.
-
-    Returns:
-        What is known of all rows, without them, and the columns by role.
+        seen: Ids of the events that came before in the same log.
 
     Raises:
         BadInput: The file cannot be used.
     """
     columns: dict[str, list[str]] = {}
-    seen, rows, largest, clicks = Seen(), 0, 0.0, False
+    seen, rows, largest, clicks = seen or Seen(), 0, 0.0, False
     for frame in read_chunks(data):
         if not columns:
             columns = map_columns(list(frame.columns), named)
@@ -70,13 +85,29 @@ def flat_search(
             largest = max(largest, top)
         rows += len(found)
         add(found)
-    nothing = pd.DataFrame()
-    if clicks:
-        return Built(nothing, "click", 1.0, relevant_at or ANY_CLICK), columns
-    name = columns["label"][0]
+    return Flat(columns, clicks, rows, largest)
+
+
+def built_of(files: Sequence[Flat], max_grade: float, relevant_at: float) -> Built:
+    """What is known of the rows of all files of a log, without them.
+
+    Args:
+        files: One or more.
+        max_grade: Grade of label 1; the largest there is if 0.
+        relevant_at: Grade from which a row is relevant; half of max_grade, or any click, if 0.
+
+    Raises:
+        BadInput: Some hold clicks and others grades; no grade can be used.
+    """
+    if len({one.clicks for one in files}) > 1:
+        raise BadInput("some files hold clicks and others grades; ingest them apart")
+    nothing, name = pd.DataFrame(), files[0].columns.get("label", [""])[0]
+    if files[0].clicks:
+        return Built(nothing, "click", 1.0, relevant_at or ANY_CLICK)
+    rows = sum(one.rows for one in files)
     if not rows:
         raise BadInput(f"column {name!r}: no row has a usable grade")
-    if not largest:
+    top = max_grade or max(one.largest for one in files)
+    if not top or not any(one.largest for one in files):
         raise BadInput(f"column {name!r}: all {rows} grades are 0; there is nothing to rank by")
-    top = max_grade or largest
-    return Built(nothing, "grade", top, relevant_at or top / 2), columns
+    return Built(nothing, "grade", top, relevant_at or top / 2)

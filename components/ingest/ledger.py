@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 EXAMPLES = 20
@@ -51,6 +51,17 @@ class Ledger:
     def note(self, reason: str, rows: int, examples: Sequence[Any] = ()) -> None:
         """Count rows worth a look."""
         self._count(self.noted, reason, rows, examples)
+
+    def counts(self) -> dict[str, Any]:
+        """All of it as JSON, of a part of a log whose rows are not out yet."""
+        return asdict(self)
+
+    def take(self, counts: Mapping[str, Any]) -> None:
+        """Add what `counts` gave of a part."""
+        self.rows_in += counts["rows_in"]
+        for kind in ("added", "dropped", "repaired", "noted"):
+            for reason, rows in counts[kind].items():
+                self._count(getattr(self, kind), reason, rows, counts["examples"].get(reason, ()))
 
     def as_dict(self, samples: int) -> dict[str, Any]:
         """The ledger as JSON; checks that it reconciles.

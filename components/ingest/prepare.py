@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from assay.components.core.errors import BadInput
@@ -22,15 +23,17 @@ from assay.components.ingest.assemble import Assembled, Assembly, Rules
 from assay.components.ingest.building import Build, Built, Policy, Ranking
 from assay.components.ingest.clean import MAX_CHARS, folded
 from assay.components.ingest.cleaning.clean import clean
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy as Cleaning
-from assay.components.ingest.flat_search import UNUSED_SPLIT, flat_search
+from assay.components.ingest.flat_search import built_of
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.log_store import ROWS, LogStore
+from assay.components.ingest.parted import Parted, Spool
 from assay.components.ingest.privacy import protected
-from assay.components.ingest.readers.flat import flat_tables, read_log
-from assay.components.ingest.readers.known import Claim, claim, claimed, gathered
-from assay.components.ingest.readers.mapping import reader_of
-from assay.components.ingest.readers.sources import data_sha256, expand, named
-from assay.components.ingest.tables import LOGGED, Tables
+from assay.components.ingest.readers.sources import data_sha256
+from assay.components.ingest.reading import Format, Read, files_of, read, stored
+from assay.components.ingest.seen import Seen
+from assay.components.ingest.tables import LOGGED, Tables, joined, together
 
 
 @dataclass(frozen=True)
@@ -40,29 +43,40 @@ class Task:
     Attributes:
         build: Tables -> rows.
         reads: Logged tables that it looks at.
+        needs: Those that rows are made of, the first that is there.
         cleaning: What is cleaned otherwise than by default.
+        whole: Whether a policy needs all of a log at once, so that it is held in memory.
+        knowing: Completes a policy by what is known of all parts of a log.
     """
 
     build: Build
     reads: tuple[str, ...]
+    needs: tuple[str, ...]
     cleaning: Cleaning = Cleaning()
+    whole: Callable[[Policy], bool] = lambda policy: False
+    knowing: Callable[[Policy, Facts], Policy] = lambda policy, facts: policy
+
+    def reads_of(self, rows: Mapping[str, int]) -> tuple[str, ...]:
+        """Logged tables that it looks at: where there are judgments, a search asks nothing else."""
+        judged = self.needs[0] == "judgments" and rows.get("judgments")
+        return self.needs[:1] if judged else self.reads
 
 
 TASKS: dict[str, Task] = {
-    "search": Task(search.build, ("judgments", "impressions", "events")),
-    # What somebody did counts whether or not he searched for it.
+    "search": Task(search.build, ("judgments", "impressions", "events"), ("judgments", "impressions")),
+    # What somebody did counts whether or not he searched for it; popularity is that of all.
     "recommendation": Task(
         recommendation.build,
         ("events",),
+        ("events",),
         Cleaning(missing_query_id="keep", orphan_query_id="keep", click_without_impression="keep"),
+        whole=lambda policy: True,
     ),
-    "review": Task(review.build, ("reviews",)),
-    "ads": Task(ads.build, ("impressions", "events")),
+    "review": Task(review.build, ("reviews",), ("reviews",), knowing=review.knowing),
+    "ads": Task(
+        ads.build, ("impressions", "events"), ("impressions",), whole=lambda policy: policy.holdout == "time"
+    ),
 }
-FLAT = {"recommendation": "events", "review": "reviews", "ads": "impressions"}
-"""{task: what a row of its flat file is}; a search's are read as they always were."""
-FLAT_READER = "columns"
-"""What reads a file by the roles of its columns."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,7 @@ class IngestConfig:
         policy: What else a builder is told: settings of `Policy`.
         format: Name of the reader of every file; each is asked if "".
         mapping: File that says what the data's columns are, or the name of one that is shipped.
+        late_days: Of a log that is added to: rows that lie so many days before what was there are dropped.
     """
 
     data: str
@@ -100,13 +115,18 @@ class IngestConfig:
     policy: dict[str, Any] = field(default_factory=dict)
     format: str = ""
     mapping: str = ""
+    late_days: float = 0.0
+
+    def how(self) -> Format:
+        """How files are read."""
+        return Format(**{one.name: getattr(self, one.name) for one in fields(Format)})
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise BadInput(f"--task {self.task}: known: {', '.join(TASKS)}")
         if not 0 <= self.noise < 1:
             raise BadInput(f"--noise {self.noise}: a share of the training rows in [0, 1)")
-        for name in ("sample", "test_sample", "max_grade", "relevant_at"):
+        for name in ("sample", "test_sample", "max_grade", "relevant_at", "late_days"):
             value = getattr(self, name)
             if value < 0 or not math.isfinite(value):
                 raise BadInput(f"--{name.replace('_', '-')} {value}: must be above 0")
@@ -155,12 +175,15 @@ def checked(config: IngestConfig) -> dict[str, Any]:
         return assembled(config, Path(folder))[1]
 
 
-def assembled(config: IngestConfig, folder: Path) -> tuple[Assembled, dict[str, Any]]:
+def assembled(
+    config: IngestConfig, folder: Path, log: LogStore | None = None
+) -> tuple[Assembled, dict[str, Any]]:
     """Read, clean, build, split, merge.
 
     Args:
         config: How.
         folder: Where rows are kept while they are more than memory should hold.
+        log: What was read before; if given, what it holds is taken, and `config.data` is not looked at.
 
     Returns:
         The samples, in parts, and the facts: what later steps and the report need to know.
@@ -173,13 +196,31 @@ def assembled(config: IngestConfig, folder: Path) -> tuple[Assembled, dict[str, 
         config.task, Path(config.data).name, config.sample, config.test_sample, config.noise, config.seed,
         config.relevant_at,
     )  # fmt: skip
-    assembly = Assembly(rules, ledger, folder)
-    built, reader, columns = _rows_of(config, ledger, assembly)
+    assembly, spool = Assembly(rules, ledger, folder), Spool(folder / "read")
+
+    def add(name: str, chunk: Any) -> None:
+        if name == ROWS:
+            assembly.add(chunk.drop(columns="event", errors="ignore"))
+        else:
+            spool.add(name, chunk)
+
+    if log is None:
+        seen, how = Seen(), config.how()
+        files = [read(path, one, how, ledger, add, seen) for path, one in files_of(config.data, how)]
+    else:
+        for name, chunk in stored(log, ledger, config.late_days):
+            add(name, chunk)
+        files = [Read.of(reading.about) for reading in log.readings()]
+    flat = [one.flat for one in files if one.flat is not None]
+    if flat:
+        built = built_of(flat, config.max_grade, config.relevant_at)
+    else:
+        built = _built(spool, ledger, config, folder, assembly)
     found = assembly.finish(built)
     return found, {
-        "reader": reader,
+        "reader": ", ".join(dict.fromkeys(one.reader for one in files)),
         "ledger": ledger.as_dict(len(found)),
-        "columns": {role: "+".join(names) for role, names in columns.items()},
+        "columns": {role: "+".join(names) for role, names in files[0].columns.items()},
         "label_source": built.label_source,
         "max_grade": built.max_grade,
         "relevant_at": built.relevant_at,
@@ -192,78 +233,50 @@ def assembled(config: IngestConfig, folder: Path) -> tuple[Assembled, dict[str, 
     }
 
 
-def _rows_of(
-    config: IngestConfig, ledger: Ledger, assembly: Assembly
-) -> tuple[Built, str, dict[str, list[str]]]:
-    """Rows to the assembly; what is known of all of them, the reader's name, and columns by role."""
-    claims = claims_of(config)
-    if claims is None and config.task == "search":
-        built, columns = flat_search(
-            config.data, config.columns, ledger, assembly.add, config.max_grade, config.relevant_at,
-            config.split_column, config.drop_unlabelled,
-        )  # fmt: skip
-        return built, FLAT_READER, columns
-    columns = {}
-    if claims is not None:
-        reader = ", ".join(dict.fromkeys(one.reader.name for one in claims))
-        tables = gathered(claims, ledger)
-    else:
-        reader = FLAT_READER
-        frame, source = read_log(config.data)
-        table = FLAT[config.task]
-        tables, columns = flat_tables(frame, config.columns, table, source, ledger, config.split_column)
-        if "split" in frame and not config.split_column:
-            ledger.note("unused_split_column", len(frame), [UNUSED_SPLIT])
-    built = build_tables(tables, ledger, config)
-    assembly.add(built.rows)
-    if built.ranking is not None:
-        built = replace(built, ranking=_folded(built.ranking))
-    return built, reader, columns
-
-
-def build_tables(tables: Tables, ledger: Ledger, config: IngestConfig) -> Built:
-    """Canonical tables, as readers gave them -> rows of a task.
-
-    Args:
-        tables: What readers gave.
-        ledger: Theirs; `rows_in` is what it accounts for.
-        config: How; `data` names the source where rows do not.
-
-    Raises:
-        BadInput: The tables cannot be used for the task.
-    """
+def _built(spool: Spool, ledger: Ledger, config: IngestConfig, folder: Path, assembly: Assembly) -> Built:
+    """Rows of canonical tables to the assembly; what is known of all of them."""
     task = TASKS[config.task]
+    reads = task.reads_of(spool.rows)
     for name in LOGGED:
-        if name not in task.reads:
-            ledger.drop("not_of_this_task", len(tables.get(name, ())))
-    fields = ("max_grade", "relevant_at", "sample", "drop_unlabelled")
+        if name not in reads:
+            ledger.drop("not_of_this_task", spool.rows.get(name, 0))
+    given = ("max_grade", "relevant_at", "sample", "drop_unlabelled")
     try:
-        policy = Policy(**config.policy, **{name: getattr(config, name) for name in fields})
+        policy = Policy(**config.policy, **{name: getattr(config, name) for name in given})
     except TypeError as error:
         raise BadInput(f"policy: {error}") from error
-    tables = protected(clean(tables, ledger, task.cleaning), ledger)
-    return task.build(tables, ledger, policy)
+
+    def chunks() -> Iterator[tuple[str, pl.DataFrame]]:
+        return (chunk for chunk in spool.chunks() if chunk[0] in reads or chunk[0] not in LOGGED)
+
+    if not spool.large:
+        return _rows(clean(joined(chunks()), ledger, task.cleaning), ledger, task, policy, assembly)
+    rows = sum(spool.rows.get(name, 0) for name in reads)
+    parted = Parted(chunks, rows, folder / "parts", ledger, task.cleaning)
+    if task.whole(policy):
+        return _rows(together(parted.cleaned()), ledger, task, policy, assembly)
+    policy = task.knowing(policy, parted.facts)
+    found, first = [], Tables()
+    for tables in parted.cleaned():
+        # What has nothing to build of is looked at beside another part: events of no impression, for one.
+        if not first or not any(len(tables.get(name, ())) for name in task.needs):
+            first = together([first, tables]) if first else tables
+        else:
+            found.append(_rows(tables, ledger, task, policy, assembly))
+    found.append(_rows(first, ledger, task, policy, assembly))
+    return replace(
+        found[-1],
+        max_grade=max(one.max_grade for one in found),
+        relevant_at=max(one.relevant_at for one in found),
+    )
 
 
-def claims_of(config: IngestConfig) -> list[Claim] | None:
-    """What readers say of the data; None where columns are named, or a file has no reader.
-
-    Raises:
-        BadInput: There is no such file, format or mapping; or several files, of which one has no reader.
-    """
-    if config.columns and (config.format or config.mapping):
-        raise BadInput("--columns: a file is read by its columns, or by --format or --mapping; leave one out")
-    if config.columns:
-        return None
-    sources = expand(named(config.data))
-    if config.mapping:
-        reader = reader_of(config.mapping)
-        return [Claim(source, reader, "named by --mapping") for source in sources]
-    if config.format or len(named(config.data)) > 1:
-        return claimed(sources, config.format)
-    claims = [claim(source) for source in sources]
-    known = [one for one in claims if one is not None]
-    return known if len(known) == len(claims) else None
+def _rows(tables: Tables, ledger: Ledger, task: Task, policy: Policy, assembly: Assembly) -> Built:
+    """Rows of cleaned tables to the assembly; what is known of them."""
+    built = task.build(protected(tables, ledger), ledger, policy)
+    assembly.add(built.rows)
+    ranking = None if built.ranking is None else _folded(built.ranking)
+    return replace(built, rows=built.rows.head(0), ranking=ranking)
 
 
 def _folded(ranking: Ranking) -> Ranking:
@@ -276,9 +289,14 @@ def _folded(ranking: Ranking) -> Ranking:
 
 
 def ingest(
-    config: IngestConfig, samples_folder: str, texts_folder: str, truth_folder: str, shards: int = 1
+    config: IngestConfig,
+    samples_folder: str,
+    texts_folder: str,
+    truth_folder: str,
+    shards: int = 1,
+    log: LogStore | None = None,
 ) -> dict:
-    """Prepare and publish the three outputs; returns the facts.
+    """Publish the three outputs, each whole or not at all; returns the facts.
 
     Args:
         config: How.
@@ -286,23 +304,31 @@ def ingest(
         texts_folder: Gets `texts.parquet`: text_id, text; each distinct context and item once, by text_id;
             and `attributes.parquet`: item, and the attributes that the log has.
         truth_folder: Gets `truth.parquet`; given to `evaluate` alone.
-        shards: Shards of the sample table at most.
+        shards: Shards of the sample table at most; 0 is by size.
+        log: As `assembled` has it.
+
+    Raises:
+        BadInput: The log cannot be used.
     """
-    with tempfile.TemporaryDirectory() as beside:
-        found, facts = assembled(config, Path(beside))
-        about = {"data_sha256": data_sha256(config.data), "seed": config.seed, **facts}
+    with tempfile.TemporaryDirectory() as rows:
+        found, facts = assembled(config, Path(rows), log)
+        data = data_sha256(config.data) if log is None else log.sha256()
         with publishing(texts_folder) as (folder, manifest):
             manifest["texts"] = _write_parts(found.texts(), folder / "texts.parquet")
             found.attributes.to_parquet(folder / "attributes.parquet", index=False)
+        about = {"data_sha256": data, "seed": config.seed, **facts}
         with (
             publishing(samples_folder, **about) as (folder, _),
-            publishing(truth_folder, noise=config.noise, seed=config.seed) as (beside_truth, _),
+            publishing(truth_folder, noise=config.noise, seed=config.seed) as (truth_beside, _),
         ):
             writer = SampleWriter(folder, len(found), shards)
-            _write_parts(
-                (writer.write(samples) or truth for samples, truth in found.samples()),
-                beside_truth / "truth.parquet",
-            )
+
+            def truths() -> Iterator[pd.DataFrame]:
+                for samples, truth in found.samples():
+                    writer.write(samples)
+                    yield truth
+
+            _write_parts(truths(), truth_beside / "truth.parquet")
             writer.close()
             if found.built.ranking is not None:
                 ranking = found.built.ranking

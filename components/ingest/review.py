@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.building import Built, Policy, missing
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.split import alike
 from assay.components.ingest.tables import Tables
@@ -84,6 +87,13 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         rows["label"] = (rows["grade"] >= relevant_at).astype("float64")
     # A rating of several steps is told by how far off it is; of two, by whether it is right.
     return Built(rows, "grade", top, relevant_at, "quadratic_kappa" if several else "auc")
+
+
+def knowing(policy: Policy, facts: Facts) -> Policy:
+    """The policy with the largest rating of all parts of a log, by which a part's are told good or bad."""
+    if policy.max_grade or policy.label == "helpful":
+        return policy
+    return replace(policy, max_grade=facts.largest_rating("reviews"))
 
 
 def _once(reviews: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:

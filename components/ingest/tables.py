@@ -123,6 +123,16 @@ def joined(chunks: Iterable[tuple[str, pl.DataFrame]]) -> Tables:
     return {name: pl.concat(chunks, how="diagonal") for name, chunks in parts.items()}
 
 
+def together(parts: Iterable[Tables]) -> Tables:
+    """Parts of a log as one; `items` are those of the first, since all parts have the same."""
+    found: dict[str, list[pl.DataFrame]] = {}
+    for tables in parts:
+        for name, frame in tables.items():
+            if name != "items" or name not in found:
+                found.setdefault(name, []).append(frame)
+    return {name: pl.concat(frames, how="diagonal") for name, frames in found.items()}
+
+
 def logged_rows(tables: Mapping[str, pl.DataFrame]) -> int:
     """Rows that the ledger accounts for."""
     return sum(len(tables[name]) for name in LOGGED if name in tables)

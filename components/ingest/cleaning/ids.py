@@ -10,9 +10,10 @@ from assay.components.ingest.cleaning.account import (
     present,
     without,
 )
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.tables import Tables
+from assay.components.ingest.tables import Tables, canonical
 
 _ASKED = ("impressions", "events", "judgments")
 """Tables whose rows belong to a query."""
@@ -20,7 +21,7 @@ _DESCRIBED = ("text", "category", "brand", "colour", "size", "type")
 """Columns of an item that can be its text."""
 
 
-def stripped(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def stripped(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """Ids without white space around them; an empty one is none: rows are compared and joined by them."""
     out = dict(tables)
     for name in present(tables, *tables):
@@ -30,7 +31,7 @@ def stripped(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return out
 
 
-def known_once(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def known_once(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """One row a query and an item: the first that has a text. Two would double every row that is joined.
 
     Judgments in several languages name one query in each, so what differs in `locale` is not the same.
@@ -48,23 +49,23 @@ def known_once(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def queries_named(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def queries_named(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`missing_query_id`, `orphan_query_id`, `empty_query`: rows whose query's text nobody knows.
 
     Only where the log has queries: one that has none is about something else. A row with a text of its own
     needs no query; that its id is missing or an orphan is noted. A file of which no row names a query has
     none missing: its rows are told apart by session and time.
     """
-    if not present(tables, "queries"):
+    if "queries" not in facts.tables:
         return tables
-    queries = tables["queries"]
+    queries = tables.get("queries", canonical("queries", pl.DataFrame()))
     worded = queries.filter(pl.col("query").is_not_null())["query_id"].implode()
     for name in present(tables, *_ASKED):
         own = pl.col("query").is_not_null()
         if "context" in tables[name].columns:
             own = own | pl.col("context").is_not_null()
         null = pl.col("query_id").is_null()
-        unnamed = null & (~null).any().over("source")
+        unnamed = null & pl.col("source").is_in(facts.naming(name, "queries").implode(), nulls_equal=True)
         orphan = ~pl.col("query_id").is_in(queries["query_id"].implode()) & ~null
         mute = ~null & ~orphan & ~pl.col("query_id").is_in(worded) & ~own
         frame = tables[name]
@@ -82,14 +83,16 @@ def queries_named(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def items_named(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def items_named(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`missing_item_id`, `not_about_an_item`: what cannot be about an item. The latter is no fault of a row.
 
     Logs hold searches, page views and filters among their events; a click, a grade or a review needs an item.
     A file of which no row names one has no items: some reviews and ads come without.
     """
     for name in present(tables, "impressions", "events", "judgments", "reviews"):
-        missing = pl.col("item_id").is_null() & pl.col("item_id").is_not_null().any().over("source")
+        missing = pl.col("item_id").is_null() & pl.col("source").is_in(
+            facts.naming(name, "items").implode(), nulls_equal=True
+        )
         if name == "events":
             other = marked(tables[name], missing & (pl.col("action") == "other"))
             tables = without(tables, name, other, ledger, "not_about_an_item")
@@ -97,7 +100,7 @@ def items_named(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def items_known(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def items_known(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`unknown_item`: rows whose item has no text anywhere, where the log has items."""
     if not present(tables, "items"):
         return tables
@@ -112,7 +115,7 @@ def items_known(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def reviews_worded(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def reviews_worded(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`empty_text`: reviews that say nothing."""
     if not present(tables, "reviews"):
         return tables

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.cleaning.account import counted, marked, present
+from assay.components.ingest.cleaning.facts import APPLICATION, Facts
 from assay.components.ingest.cleaning.policy import Policy
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.tables import Tables
 
-APPLICATION = "attribute.application"
-"""Who wrote a row, where the format says: two applications may count differently in one file."""
 _ONE_BASE = 0.9
 """Share of a source's lists that must start at 0 for the others to be lists without their first item."""
 
 
-def from_one(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def from_one(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`zero_based_position`: the positions of a source that counts from 0 are one more.
 
     A source is a file, or what one application wrote into it. Where it shows whole lists, these say how it
@@ -23,30 +22,27 @@ def from_one(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     """
     for name in present(tables, "impressions", "events"):
         frame = tables[name]
-        by = ["source", APPLICATION] if APPLICATION in frame.columns else ["source"]
-        placed = pl.col("position").is_not_null()
+        if APPLICATION not in frame.columns:
+            frame = frame.with_columns(pl.lit(None, pl.String).alias(APPLICATION))
+        by, placed = ["source", APPLICATION], pl.col("position").is_not_null()
         whole = placed & pl.col("query_id").is_not_null()
-        groups = [*by, "query_id"]
-        frame = frame.with_columns(
-            pl.when(whole).then(pl.col("position").min().over(groups)).alias("_first"),
-            pl.when(whole).then(pl.col("position").n_unique().over(groups)).alias("_length"),
+        first = pl.when(whole).then(pl.col("position").min().over(*by, "query_id"))
+        frame = frame.with_columns(first.alias("_first")).join(
+            facts.listed(name).drop("table"), on=by, how="left", nulls_equal=True, maintain_order="left"
         )
-        zeros = ((pl.col("position") == 0).sum() / placed.sum()).over(by)
-        listed = whole & (pl.col("_length") > 1) & pl.lit(name == "impressions")
-        starts_0 = (listed & (pl.col("_first") == 0)).sum().over(by)
-        starts_1 = (listed & (pl.col("_first") == 1)).sum().over(by)
-        share = pl.when(starts_0 + starts_1 > 0).then(starts_0 / (starts_0 + starts_1))
+        zeros, listed = pl.col("zeros") / pl.col("placed"), pl.col("starts_0") + pl.col("starts_1")
+        share = pl.when(listed > 0).then(pl.col("starts_0") / listed)
         mixed = (share > policy.zero_share) & (share < _ONE_BASE) & placed
         zero_based = pl.coalesce(share >= _ONE_BASE, zeros >= policy.zero_share) & placed
         shifted = marked(frame, zero_based | (mixed & (pl.col("_first") == 0)))
         counted(ledger.note, "mixed_positions", frame, marked(frame, mixed))
         counted(ledger.repair, "zero_based_position", frame, shifted)
         position = (pl.col("position") + pl.lit(shifted).cast(pl.Int32)).alias("position")
-        tables = tables | {name: frame.with_columns(position).drop("_first", "_length")}
+        tables = tables | {name: frame.with_columns(position).select(tables[name].columns)}
     return tables
 
 
-def possible(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def possible(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`impossible_position`: below 1 or beyond `last_position`; taken as missing."""
     for name in present(tables, "impressions", "events"):
         rows = marked(tables[name], (pl.col("position") < 1) | (pl.col("position") > policy.last_position))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.cleaning.account import marked, present, without
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy
 from assay.components.ingest.ledger import EXAMPLES, Ledger
 from assay.components.ingest.tables import Tables
@@ -22,7 +23,7 @@ _TOLD = 20
 """Rows of a source from which its clock is judged."""
 
 
-def twice_by_id(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def twice_by_id(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`duplicate_event`, `duplicate_review`: an id that came before; the first row is kept."""
     for name, (reason, key) in _BY_ID.items():
         if present(tables, name):
@@ -31,7 +32,7 @@ def twice_by_id(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def twice_at_once(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def twice_at_once(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`repeated_event`: what one user or session did to one item twice within a second.
 
     A double click, or an event sent again under a new id. Nobody is told apart where user and session are
@@ -41,8 +42,7 @@ def twice_at_once(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
         if not present(tables, name):
             continue
         timed = pl.col("timestamp").is_not_null()
-        whole = (pl.col("timestamp").dt.truncate("1m") == pl.col("timestamp")).fill_null(True)
-        coarse = whole.all().over("source") & (timed.sum().over("source") >= _TOLD)
+        coarse = pl.col("source").is_in(facts.coarse(name, _TOLD).implode(), nulls_equal=True)
         told = timed & (pl.col("user_id").is_not_null() | pl.col("session_id").is_not_null()) & ~coarse
         second = pl.col("timestamp").dt.truncate("1s").alias("second")
         again = marked(
@@ -52,7 +52,7 @@ def twice_at_once(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def bots(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def bots(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`bot_session`: rows of sessions that no person can have made; `Policy` has the four thresholds.
 
     Where there are no sessions, what a user did in a day is one.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import polars as pl
 from assay.components.ingest.cleaning.account import counted, present
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.tables import SCHEMAS, Tables
@@ -21,7 +22,7 @@ _ROUNDS = 3
 """Times that a text may have been garbled or escaped one within the other."""
 
 
-def repaired(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def repaired(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`mojibake`, `html`, `control_characters`, `zero_width`, `compatibility_forms`, `white_space`.
 
     Rows are counted once a reason, however many of their texts it touched. A text of which nothing is left

@@ -6,16 +6,17 @@ from datetime import timedelta
 
 import polars as pl
 from assay.components.ingest.cleaning.account import counted, marked, present, without
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import FIRST_MOMENT, Policy
 from assay.components.ingest.cleaning.repeats import session
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.tables import MOMENT, Tables
+from assay.components.ingest.tables import MOMENT, Tables, canonical
 
 _TIMED = ("queries", "impressions", "events", "reviews")
 _NONE = pl.lit(None, dtype=MOMENT)
 
 
-def possible(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def possible(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`impossible_timestamp`: before 1995, or after the moment of ingest. Such a time becomes null."""
     for name in present(tables, *_TIMED):
         moment = pl.col("timestamp")
@@ -26,20 +27,20 @@ def possible(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def skew(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def skew(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`clock_skew`: rows before the query that they answer, or after the end of the log.
 
     The log ends `lag_hours` after its last query. Where queries have no times there is nothing to tell by.
     """
-    if not present(tables, "queries") or not tables["queries"]["timestamp"].count():
+    if facts.last_query is None:
         return tables
     asked = (
-        tables["queries"]
+        tables.get("queries", canonical("queries", pl.DataFrame()))
         .select("query_id", asked="timestamp")
         .drop_nulls()
         .unique("query_id", keep="first", maintain_order=True)
     )
-    end = tables["queries"]["timestamp"].max() + timedelta(hours=policy.lag_hours)
+    end = facts.last_query + timedelta(hours=policy.lag_hours)
     for name in present(tables, "impressions", "events"):
         tables = tables | {name: tables[name].join(asked, on="query_id", how="left", maintain_order="left")}
         early = pl.col("timestamp") < pl.col("asked") - timedelta(seconds=policy.skew_seconds)
@@ -50,7 +51,7 @@ def skew(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def order(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def order(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`out_of_order`: rows that stand after a later one of their session; noted, and all sorted by time.
 
     Rows of one time stay in the order of their files; what has no time comes last.

@@ -11,14 +11,13 @@ from assay.components.ingest.cleaning.account import (
     present,
     without,
 )
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import FILL, Policy
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.tables import Tables
 
-_SCALES = (1.0, 5.0, 10.0, 100.0)
 
-
-def ratings(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def ratings(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`rating_out_of_range`: no value of the scale, so nothing can be learnt from it; dropped."""
     rated = {
         "events": pl.when(pl.col("action") == "rating").then(pl.col("value")),
@@ -26,23 +25,13 @@ def ratings(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     }
     for name in present(tables, *rated):
         value = tables[name].select(rated[name].alias("value")).to_series()
-        low, high = policy.ratings or scale(value)
+        low, high = policy.ratings or facts.scale(name)
         rows = ((value < low) | (value > high)).fill_null(False)
         tables = without(tables, name, rows, ledger, "rating_out_of_range")
     return tables
 
 
-def scale(values: pl.Series) -> tuple[float, float]:
-    """Lowest and highest rating that a log can mean: 0 and the first of 1, 5, 10, 100 that holds 99 %.
-
-    Args:
-        values: Ratings; null is no rating.
-    """
-    most = values.quantile(0.99, interpolation="nearest")
-    return 0.0, next((s for s in _SCALES if most is None or most <= s), float("inf"))
-
-
-def dwell(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def dwell(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`outlier_dwell`: winsorised at a quantile of the log's; `negative_dwell`: taken as missing.
 
     A tab left open over night is no interest in an item. Quantiles are of the values that are 0 or more.
@@ -57,7 +46,8 @@ def dwell(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
             counted(ledger.repair, "negative_dwell", frame, negative)
             seconds = pl.when(~pl.lit(negative)).then(column).alias(column)
             frame = frame.with_columns(seconds)
-            cap = frame.filter(about)[column].quantile(policy.dwell_quantile, interpolation="lower")
+            told = "dwell" if column == "value" else column
+            cap = facts.quantile(name, told, policy.dwell_quantile, least=0.0)
             limit = max(policy.dwell_seconds, cap or 0.0)
             outlier = marked(frame, about & (pl.col(column) > limit))
             counted(ledger.repair, "outlier_dwell", frame, outlier)
@@ -68,7 +58,7 @@ def dwell(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def prices(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def prices(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`negative_price`: taken as missing."""
     for name in present(tables, *tables):
         for column in {"price", "feature.price"} & set(tables[name].columns):
@@ -79,7 +69,7 @@ def prices(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def grades(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def grades(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`conflicting_grades`: pairs that were judged more than once, not alike. The builder takes the mean."""
     if present(tables, "judgments"):
         pair = [pl.coalesce("query_id", "query").alias("of"), "locale", "item_id"]
@@ -94,7 +84,7 @@ def grades(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     return tables
 
 
-def clicks(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def clicks(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`click_without_impression`: a click on what its own list did not show, where that list is known."""
     if len(present(tables, "impressions", "events")) < 2:
         return tables
@@ -120,7 +110,7 @@ def clicks(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
     )
 
 
-def missing(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
+def missing(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Tables:
     """`missing_COLUMN` (dropped), `filled_COLUMN` (repaired): what the policy says of a column's nulls.
 
     Raises:
@@ -137,7 +127,7 @@ def missing(tables: Tables, ledger: Ledger, policy: Policy) -> Tables:
         value = how.removeprefix(FILL)
         dtype = tables[name].schema[column]
         if value == "median" and dtype.is_numeric():
-            filler = pl.col(column).median().cast(dtype)
+            filler = pl.lit(facts.median(name, column)).cast(dtype)
         else:
             try:
                 filler = pl.lit(pl.Series([value]).cast(dtype)[0], dtype=dtype)

@@ -9,7 +9,7 @@ from assay.components.ingest.attributes import extras
 from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.readers.pairs import splits
-from assay.components.ingest.seen import Seen
+from assay.components.ingest.seen import Seen, hashed
 
 _LAST = 32767
 """Largest position that the sample table holds."""
@@ -36,13 +36,14 @@ def read_search_events(
     Returns:
         Columns context, item, item_id, group_id, segment, click (0.0 or 1.0), position (float, NaN where
         missing or no rank), timestamp (UTC, NaT where missing), split (None where the file does not say),
-        and what `extras` finds.
+        `event` (UInt64, hash of its id) where events have ids, and what `extras` finds.
 
     Raises:
         BadInput: A click is not 0 or 1; a split of another name.
     """
     if "event_id" in frame:
-        twice = (seen or Seen()).again(frame["event_id"])
+        frame = frame.assign(event=hashed(frame["event_id"]))
+        twice = (seen or Seen()).again(frame["event"])
         ledger.drop("duplicate_event", int(twice.sum()), frame.loc[twice, "event_id"].head(20).tolist())
         frame = frame[~twice]
     missing = frame[columns["query"][0]].isna()
@@ -79,6 +80,7 @@ def read_search_events(
             "timestamp": times(frame[columns["timestamp"][0]] if "timestamp" in columns else nothing),
             "split": splits(frame, split_column),
         }
+        | ({"event": frame["event"]} if "event_id" in frame else {})
         | extras(frame, columns)
     ).reset_index(drop=True)
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
 from assay.components.ingest.cleaning.clean import RULES, clean
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.tables import SCHEMAS, canonical, logged_rows
@@ -329,7 +330,7 @@ def test_rows_in_are_rows_out_and_dropped_whatever_the_log(tables, policy):
     known = {reason for rule in RULES for reason in rule.reasons}
     for rule in RULES:
         ledger = Ledger(rows_in=logged_rows(tables))
-        tables = rule.apply(tables, ledger, Policy(**policy))
+        tables = rule.apply(tables, ledger, Policy(**policy), Facts.of(tables, Policy(**policy)))
         ledger.as_dict(logged_rows(tables))
         said = {*ledger.dropped, *ledger.repaired, *ledger.noted}
         if rule is not RULES[-1]:

@@ -1,0 +1,123 @@
+"""What was read of each file of a log, kept: none is read twice, later ones are added, broken reads go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+from assay.components.core.manifest import write_json
+from assay.components.ingest.ledger import Ledger
+
+ABOUT = "about.json"
+ROWS = "rows"
+"""In place of a canonical table's name: rows of a search, of a flat file."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of one file.
+
+    Attributes:
+        folder: Parquet files, `TABLE-00000.parquet ...`.
+        about: `number` (in the order of arrival), `file`, `sha256`, `rows` ({table: n}), `last` (ISO text of
+            the last moment in it, or null), `ledger`, and what the reader says.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+
+    @property
+    def last(self) -> datetime | None:
+        """Of the moments in it."""
+        return datetime.fromisoformat(self.about["last"]) if self.about["last"] else None
+
+    def chunks(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """(table, rows) as they were read."""
+        for file in sorted(self.folder.glob("*.parquet")):
+            yield file.stem.rsplit("-", 1)[0], pl.read_parquet(file)
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """Rows of a flat file, as they were read."""
+        for file in sorted(self.folder.glob(f"{ROWS}-*.parquet")):
+            yield pd.read_parquet(file)
+
+
+class Writer:
+    """Takes what is read of a file; it is there whole or not at all."""
+
+    def __init__(self, folder: Path, number: int, file: str, sha256: str) -> None:
+        """Begin.
+
+        Args:
+            folder: Of the store.
+            number: Of the reading.
+            file: The file's name.
+            sha256: Of its bytes.
+        """
+        self._final, self._beside = folder / sha256, folder / f".{sha256}.partial"
+        shutil.rmtree(self._beside, ignore_errors=True)
+        self._beside.mkdir(parents=True)
+        self._about: dict[str, Any] = {"number": number, "file": file, "sha256": sha256}
+        self._rows: dict[str, int] = {}
+        self._last: datetime | None = None
+        self._chunks = 0
+
+    def add(self, table: str, frame: pl.DataFrame | pd.DataFrame) -> None:
+        """Take rows of a table."""
+        file = self._beside / f"{table}-{self._chunks:05d}.parquet"
+        if isinstance(frame, pl.DataFrame):
+            frame.write_parquet(file, compression="lz4")
+            last = frame["timestamp"].max() if "timestamp" in frame.columns else None
+        else:
+            frame.to_parquet(file, index=False, compression="lz4")
+            last = frame["timestamp"].max() if "timestamp" in frame else None
+        if isinstance(last, datetime) and not pd.isna(last):
+            self._last = last if self._last is None else max(self._last, last)
+        self._rows[table] = self._rows.get(table, 0) + len(frame)
+        self._chunks += 1
+
+    def close(self, ledger: Ledger, **said: Any) -> Reading:
+        """Keep it.
+
+        Args:
+            ledger: Of this file alone.
+            **said: What the reader says, as JSON.
+        """
+        last = self._last.isoformat() if self._last else None
+        about = self._about | {"rows": self._rows, "last": last, "ledger": ledger.counts(), **said}
+        write_json(self._beside / ABOUT, about)
+        self._beside.rename(self._final)
+        return Reading(self._final, about)
+
+
+class LogStore:
+    """Readings in a folder, by the sha256 of what was read."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is made before something is read."""
+        self.folder = folder
+
+    def readings(self) -> list[Reading]:
+        """All that are whole, in the order of arrival."""
+        found = [
+            Reading(file.parent, json.loads(file.read_text())) for file in self.folder.glob(f"[!.]*/{ABOUT}")
+        ]
+        return sorted(found, key=lambda reading: reading.about["number"])
+
+    def sha256(self) -> str:
+        """Of what was read, in the order it came."""
+        names = "".join(reading.about["sha256"] for reading in self.readings())
+        return hashlib.sha256(names.encode()).hexdigest()
+
+    def writer(self, file: str, sha256: str) -> Writer:
+        """For a file that comes after all others."""
+        numbers = [reading.about["number"] for reading in self.readings()]
+        return Writer(self.folder, max(numbers, default=0) + 1, file, sha256)
