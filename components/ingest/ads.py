@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
 import polars as pl
-from assay.components.core.samples import SPLITS, hash_unit
 from assay.components.ingest.building import Built, Policy, missing
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.search import where_shown, with_clicks
-from assay.components.ingest.split import alike, assign_splits, groups_of, splits_by_time
+from assay.components.ingest.split import alike, splits_by_time
 from assay.components.ingest.tables import Tables
 
 _OURS = ("attribute.segment", "attribute.split")
@@ -76,10 +73,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
     if policy.holdout == "time":
         rows["split"], clock = splits_by_time(rows["timestamp"]), "all"
         rows["happened"] = rows["timestamp"].astype("datetime64[us, UTC]").astype("int64")
-    groups, group = groups_of(rows)
-    rows["split"] = np.asarray(SPLITS, dtype=object)[assign_splits(groups)[group]]
-    rows = _thinned(rows, policy.keep_unclicked, ledger)
-    return Built(rows.reset_index(drop=True), "click", 1.0, 0.5, "log_loss", clock)
+    return Built(rows, "click", 1.0, 0.5, "log_loss", clock, keep_unclicked=policy.keep_unclicked)
 
 
 def _users(shown: pl.DataFrame) -> bool:
@@ -101,15 +95,3 @@ def _written(frame: pl.DataFrame, texts: list[pl.Expr]) -> pl.Expr:
     ]
     said = pl.concat_str([*texts, *named], separator=", ", ignore_nulls=True)
     return pl.when(said != "").then(said)
-
-
-def _thinned(rows: pd.DataFrame, share: float, ledger: Ledger) -> pd.DataFrame:
-    """Training rows without some of the unclicked ones, the others of them weighing more."""
-    rows = rows.assign(weight=1.0)
-    if share == 1:
-        return rows
-    thin = (rows["click"] == 0) & (rows["split"] == "train")
-    out = thin & (hash_unit(rows["group_id"].tolist(), "assay-unclicked-1") >= share)
-    rows.loc[thin, "weight"] = 1 / share
-    ledger.drop("unclicked_not_kept", int(out.sum()))
-    return rows[~out]

@@ -22,7 +22,7 @@ from assay.components.ingest.scattered import Scattered, slots_in_order, slots_o
 from assay.components.ingest.search import samples_from_impressions, samples_from_judgments
 from assay.components.ingest.split import OUT, Groups, check_leaks, groups_of, split_and_sample
 
-_OF_GROUPS = ("group_id", "unit", "split")
+_OF_GROUPS = ("group_id", "unit", "split", "click")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Assembly:
         if not len(self._rows):
             raise BadInput("no row has item text; name its columns with --columns item=A or item=A+B")
         parts = self._rows.parts()
-        found = [groups_of(self._rows.read(part, _OF_GROUPS))[0] for part in parts]
+        found = [groups_of(self._rows.read(part, _OF_GROUPS), built.keep_unclicked)[0] for part in parts]
         outcome = split_and_sample(
             Groups.together(found), self._ledger, self._rules.sample, self._rules.test_sample
         )
@@ -142,6 +142,10 @@ class Assembly:
             rows = rows[split != OUT].assign(split=np.asarray(SPLITS, dtype=object)[split[split != OUT]])
             if not len(rows):
                 continue
+            if built.keep_unclicked < 1:
+                # What is kept stands for what is not.
+                one_of = (rows["click"] == 0) & (rows["split"] == "train")
+                rows["weight"] = np.where(one_of, 1 / built.keep_unclicked, 1.0)
             check_leaks(rows, built.clock)
             if built.clock == "all":
                 totals.clock(rows)

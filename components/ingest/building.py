@@ -100,6 +100,7 @@ class Built:
         clock: What must lie before what: "user" each user's own test events after those trained on; "all"
             all of them; "" nothing.
         ranking: Of a recommendation of items.
+        keep_unclicked: Share of the unclicked lists to train on that is kept, as `Policy` has it.
     """
 
     rows: pd.DataFrame
@@ -109,6 +110,7 @@ class Built:
     metric: str = ""
     clock: str = ""
     ranking: Ranking | None = None
+    keep_unclicked: float = 1.0
 
 
 Build = Callable[[Tables, Ledger, Policy], Built]

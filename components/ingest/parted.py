@@ -48,7 +48,7 @@ class Spool:
     def chunks(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """(table, rows) in the order they came."""
         for name, file in self._files:
-            yield name, pl.read_ipc(file, memory_map=False)
+            yield name, pl.read_ipc(file)
         yield from self._held
 
 
@@ -109,9 +109,7 @@ def _parted(chunks: Chunks, parts: int, folder: Path) -> list[str]:
 
 def _read(folder: Path, names: Iterable[str]) -> Tables:
     found = {name: sorted(folder.glob(f"{name}-*.arrow")) for name in names}
-    return joined(
-        (name, pl.read_ipc(file, memory_map=False)) for name, files in found.items() for file in files
-    )
+    return joined((name, pl.read_ipc(file)) for name, files in found.items() for file in files)
 
 
 def _replace(folder: Path, tables: Tables) -> None:

@@ -61,6 +61,10 @@ class Task:
         judged = self.needs[0] == "judgments" and rows.get("judgments")
         return self.needs[:1] if judged else self.reads
 
+    def has_rows(self, tables: Tables) -> bool:
+        """Whether there is anything to make rows of."""
+        return any(len(tables.get(name, ())) for name in self.needs)
+
 
 TASKS: dict[str, Task] = {
     "search": Task(search.build, ("judgments", "impressions", "events"), ("judgments", "impressions")),
@@ -259,8 +263,8 @@ def _built(spool: Spool, ledger: Ledger, config: IngestConfig, folder: Path, ass
     found, first = [], Tables()
     for tables in parted.cleaned():
         # What has nothing to build of is looked at beside another part: events of no impression, for one.
-        if not first or not any(len(tables.get(name, ())) for name in task.needs):
-            first = together([first, tables]) if first else tables
+        if not task.has_rows(first) or not task.has_rows(tables):
+            first = together([first, tables])
         else:
             found.append(_rows(tables, ledger, task, policy, assembly))
     found.append(_rows(first, ledger, task, policy, assembly))

@@ -14,9 +14,10 @@ from assay.components.ingest.ledger import Ledger
 
 _INTERVALS = {"test": (0.0, 0.20), "validation": (0.20, 0.30), "target": (0.30, 0.35)}
 _SAMPLE_SALT = "assay-sample-1"
+_UNCLICKED_SALT = "assay-unclicked-1"
 _TRAIN = SPLITS.index("train")
 OUT = -1
-"""In place of a split's number: not sampled."""
+"""In place of a split's number: left out."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Groups:
         place: (g,) float64: the group's own, under the salt of sub-samples.
         size: (g,) int32: its rows.
         split: (g,) int8: number in `SPLITS` of the split that the file gives; train where it gives none.
+        spare: (g,) bool: whether it is left out where it is one to train on.
     """
 
     unit: np.ndarray
     place: np.ndarray
     size: np.ndarray
     split: np.ndarray
+    spare: np.ndarray
 
     @classmethod
     def together(cls, parts: Sequence[Groups]) -> Groups:
@@ -43,12 +46,13 @@ class Groups:
         )
 
 
-def groups_of(frame: pd.DataFrame) -> tuple[Groups, np.ndarray]:
+def groups_of(frame: pd.DataFrame, keep_unclicked: float = 1.0) -> tuple[Groups, np.ndarray]:
     """The groups of some rows, in the order they come in.
 
     Args:
         frame: Columns group_id, split (None where the file does not say), and where there `unit`; a group
             lies in one unit.
+        keep_unclicked: Share of the lists without a click that is not spared, by hash; asks for `click`.
 
     Returns:
         The groups, and (n,) each row's number among them.
@@ -67,12 +71,12 @@ def groups_of(frame: pd.DataFrame) -> tuple[Groups, np.ndarray]:
         )
     place = hash_unit(list(names), _SAMPLE_SALT)
     unit, units = pd.factorize((frame["unit"] if "unit" in frame else frame["group_id"]).iloc[first])
-    return (
-        Groups(
-            hash_unit(list(units), SPLIT_SALT)[unit], place, np.bincount(row).astype(np.int32), split[first]
-        ),
-        row,
-    )
+    spare = np.zeros(len(names), dtype=bool)
+    if keep_unclicked < 1:
+        spare = hash_unit(list(names), _UNCLICKED_SALT) >= keep_unclicked
+        spare[row[(frame["click"] > 0).to_numpy()]] = False
+    size = np.bincount(row).astype(np.int32)
+    return Groups(hash_unit(list(units), SPLIT_SALT)[unit], place, size, split[first], spare), row
 
 
 def assign_splits(groups: Groups) -> np.ndarray:
@@ -129,7 +133,7 @@ def split_and_sample(groups: Groups, ledger: Ledger, sample: int = 0, test_sampl
         groups: All groups of the log.
         ledger: Where rows left out are counted.
         sample: Rows at most of train, validation and target together; 0 is no bound.
-        test_sample: Rows at most of test; 0 is no bound.
+        test_sample: Rows at most of test; 0 is no bound. Spared groups count for neither.
 
     Returns:
         (g,) int8: number in `SPLITS`, `OUT` of what is left out.
@@ -142,9 +146,12 @@ def split_and_sample(groups: Groups, ledger: Ledger, sample: int = 0, test_sampl
             "one group only: a ranker is tested on lists it did not train on; map another column to group"
         )
     split = assign_splits(groups)
+    spare = groups.spare & (split == _TRAIN)
+    ledger.drop("unclicked_not_kept", int(groups.size[spare].sum()))
+    split[spare] = OUT
     test = SPLITS.index("test")
     for inside, most, option in (
-        (split != test, sample, "--sample"),
+        ((split != test) & ~spare, sample, "--sample"),
         (split == test, test_sample, "--test-sample"),
     ):
         if most:

@@ -11,11 +11,12 @@ from scipy.sparse.csgraph import connected_components
 
 _LINKS = ("user_id", "session_id", "query_id")
 _OWN = ("review_id", "impression_id", "event_id", "query")
-"""What tells rows apart that name none of them."""
+"""What tells a row apart, and may be there twice; the first that it has."""
+_NOBODY = np.uint64(0)
 
 
 def parts_of(chunks: Callable[[], Iterator[pl.DataFrame]], parts: int) -> Iterator[np.ndarray]:
-    """A part for each row: no user, session or search has rows in two.
+    """A part for each row: no user, session or search has rows in two, nor has an id that comes twice.
 
     Where an id stands for everybody (a session named "none"), all of its rows are one part.
 
@@ -26,54 +27,58 @@ def parts_of(chunks: Callable[[], Iterator[pl.DataFrame]], parts: int) -> Iterat
     Returns:
         For each chunk (n,) uint16.
     """
-    pairs = [_pairs(_hashes(chunk)) for chunk in chunks()]
-    edges = np.unique(np.concatenate([*pairs, np.zeros((0, 2), dtype=np.uint64)]), axis=0)
-    nodes = np.unique(edges)
-    if not len(nodes):
-        for chunk in chunks():
-            yield _own(chunk, parts)
-        return
-    ends = np.searchsorted(nodes, edges)
-    graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), (len(nodes),) * 2)
-    _, linked = connected_components(graph, directed=False)
-    # The smallest hash of those that are linked names them, whatever the order of the log.
-    first = np.unique(linked, return_index=True)[1]
-    part = (nodes[first] % np.uint64(parts)).astype(np.uint16)[linked]
+    linked, owned = [np.zeros((0, 2), dtype=np.uint64)], [np.zeros((0, 2), dtype=np.uint64)]
     for chunk in chunks():
-        hashes = _hashes(chunk)
-        named = np.where(
-            hashes[:, 0] > 0, hashes[:, 0], np.where(hashes[:, 1] > 0, hashes[:, 1], hashes[:, 2])
-        )
-        place = np.minimum(np.searchsorted(nodes, named), len(nodes) - 1)
-        yield np.where(named > 0, part[place], _own(chunk, parts))
+        links, own = _hashes(chunk)
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            both = links[(links[:, one] > 0) & (links[:, other] > 0)]
+            linked.append(np.unique(both[:, [one, other]], axis=0))
+        owned.append(np.column_stack([own, _first(links, own)]))
+    # Of ids of rows only those matter that several visitors have: all others would be a node a row.
+    ids = np.unique(np.concatenate(owned), axis=0)
+    several = np.flatnonzero(ids[1:, 0] == ids[:-1, 0])
+    edges = np.concatenate([*linked, ids[np.union1d(several, several + 1)]])
+    nodes = np.unique(edges)
+    part_of = _parts(np.searchsorted(nodes, edges), nodes, parts)
+    for chunk in chunks():
+        named = _first(*_hashes(chunk))
+        place = np.minimum(np.searchsorted(nodes, named), max(len(nodes) - 1, 0))
+        known = nodes[place] == named if len(nodes) else np.zeros(len(named), dtype=bool)
+        part = (named % np.uint64(parts)).astype(np.uint16)
+        part[known] = part_of[place[known]]
+        yield part
 
 
-def _hashes(chunk: pl.DataFrame) -> np.ndarray:
-    """(n, 3) uint64: of user, session and search; 0 where a row names none."""
-    columns = [
-        chunk[name].hash(seed=seed).fill_null(0).zip_with(
-            chunk[name].is_not_null() & (chunk[name].str.strip_chars() != ""),
-            pl.Series([0], dtype=pl.UInt64).new_from_index(0, len(chunk)),
-        )
+def _parts(edges: np.ndarray, nodes: np.ndarray, parts: int) -> np.ndarray:
+    """(nodes,) part of each: the smallest hash of what is linked says it, whatever the order of the log."""
+    graph = coo_array((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), (len(nodes),) * 2)
+    _, linked = connected_components(graph, directed=False)
+    first = np.unique(linked, return_index=True)[1]
+    return (nodes[first] % np.uint64(parts)).astype(np.uint16)[linked]
+
+
+def _hashes(chunk: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3) of user, session and search, and (n,) of the row's own id, all uint64; 0 where it names none."""
+
+    def bare(name: str) -> pl.Expr:
+        return pl.col(name).str.strip_chars().replace("", None)
+
+    links = [
+        pl.when(bare(name).is_not_null()).then(bare(name).hash(seed=seed)).otherwise(pl.lit(_NOBODY))
         if name in chunk.columns
-        else pl.zeros(len(chunk), dtype=pl.UInt64, eager=True)
+        else pl.lit(_NOBODY)
         for seed, name in enumerate(_LINKS, start=1)
-    ]  # fmt: skip
-    return np.column_stack([column.to_numpy() for column in columns])
-
-
-def _pairs(hashes: np.ndarray) -> np.ndarray:
-    """(m, 2) of what rows link; who is named alone is linked to himself."""
-    found = [
-        hashes[(hashes[:, one] > 0) & (hashes[:, other] > 0)][:, [one, other]]
-        for one, other in ((0, 1), (0, 2), (1, 2), (0, 0), (1, 1), (2, 2))
     ]
-    return np.unique(np.concatenate(found), axis=0)
-
-
-def _own(chunk: pl.DataFrame, parts: int) -> np.ndarray:
-    key = pl.coalesce(
-        *(pl.col(name) for name in _OWN if name in chunk.columns), pl.format("{}:{}", "source", "row")
+    own = pl.coalesce(
+        *(bare(name) for name in _OWN if name in chunk.columns), pl.format("{}:{}", "source", "row")
     )
-    hashes = chunk.select(key.hash(seed=4)).to_series().to_numpy()
-    return (hashes % np.uint64(parts)).astype(np.uint16)
+    found = chunk.select(
+        *(link.alias(name) for link, name in zip(links, _LINKS, strict=True)), own=own.hash(seed=4)
+    )
+    return found.select(_LINKS).to_numpy(), found["own"].to_numpy()
+
+
+def _first(links: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(n,) the first that a row names of user, session and search, else its own id."""
+    first = links[np.arange(len(links)), (links > 0).argmax(axis=1)]
+    return np.where(first > 0, first, own)

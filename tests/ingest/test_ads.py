@@ -1,15 +1,21 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
+from assay.components.core.samples import SPLITS
 from assay.components.ingest.ads import build
 from assay.components.ingest.building import Policy
+from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.prepare import IngestConfig, prepare
 from assay.components.ingest.search import build as build_search
-from assay.components.ingest.split import check_leaks
+from assay.components.ingest.split import assign_splits, check_leaks, groups_of
 from assay.components.ingest.tables import canonical
+
+ROLES = parse_columns("query=placement,item=title,click=click,user=user_id")
 
 
 def impressions(rows):
@@ -23,6 +29,11 @@ ROW = {
     "context": "banner", "attribute.device": "phone", "attribute.page": None, "item_id": "a1", "clicked": 1.0,
     "feature.bid": 0.5, "position": 2,
 }  # fmt: skip
+
+
+def with_splits(rows):
+    groups, group = groups_of(rows)
+    return rows.assign(split=np.asarray(SPLITS)[assign_splits(groups)[group]])
 
 
 def test_what_is_known_is_written_out_and_numbers_are_features():
@@ -44,12 +55,12 @@ def test_an_ad_without_a_text_is_its_id():
 
 def test_a_split_tears_no_user_and_without_users_no_context():
     rows = [ROW | {"user_id": f"u{k % 60}", "attribute.page": f"p{k}"} for k in range(600)]
-    split = build({"impressions": impressions(rows)}, Ledger(), Policy()).rows
+    split = with_splits(build({"impressions": impressions(rows)}, Ledger(), Policy()).rows)
     assert split["split"].nunique() == 4
     assert split.groupby("unit")["split"].nunique().max() == 1
     assert split["unit"].nunique() == 60
     nobody = [ROW | {"attribute.page": f"{p} {c}"} for p in range(60) for c in ("new shoes", "Shoes, new!")]
-    split = build({"impressions": impressions(nobody)}, Ledger(), Policy()).rows
+    split = with_splits(build({"impressions": impressions(nobody)}, Ledger(), Policy()).rows)
     assert split["unit"].nunique() == 60
     assert split.groupby("unit")["split"].nunique().max() == 1
     check_leaks(split)
@@ -70,25 +81,26 @@ def test_by_time_what_is_last_is_tested_and_a_planted_leak_is_found():
         build({"impressions": impressions([ROW, ROW])}, Ledger(), Policy(holdout="time"))
 
 
-def test_thinned_out_rows_weigh_what_they_stand_for():
+def test_thinned_out_rows_weigh_what_they_stand_for(tmp_path):
     rng = np.random.default_rng(1)
-    rows = [
-        ROW | {"user_id": f"u{k}", "impression_id": f"i{k}", "clicked": float(rng.random() < 0.1)}
-        for k in range(4000)
-    ]
-    ledger = Ledger()
-    whole = build({"impressions": impressions(rows)}, Ledger(), Policy()).rows
-    thin = build({"impressions": impressions(rows)}, ledger, Policy(keep_unclicked=0.2)).rows
-    assert len(thin) == len(whole) - ledger.dropped["unclicked_not_kept"]
+    clicked = rng.random(4000) < 0.1
+    log = pd.DataFrame({"placement": "home", "title": [f"ad {k % 9}" for k in range(4000)], "click": clicked})
+    log.assign(user_id=[f"u{k}" for k in range(4000)]).to_csv(tmp_path / "ads.csv", index=False)
+    whole, thin = (
+        prepare(IngestConfig(str(tmp_path / "ads.csv"), "ads", ROLES, policy={"keep_unclicked": share}))
+        for share in (1.0, 0.2)
+    )
+    dropped = thin.facts["ledger"]["dropped"]["unclicked_not_kept"]
+    assert len(thin.samples) == len(whole.samples) - dropped
     for split in ("test", "validation", "target"):
-        assert (thin["split"] == split).sum() == (whole["split"] == split).sum()
-    train, all_train = thin[thin["split"] == "train"], whole[whole["split"] == "train"]
-    assert train["click"].sum() == all_train["click"].sum()
-    rate = (train["click"] * train["weight"]).sum() / train["weight"].sum()
+        assert thin.facts["samples"][split] == whole.facts["samples"][split]
+    train, all_train = (one.samples[one.samples["split"] == "train"] for one in (thin, whole))
+    assert train["label"].sum() == all_train["label"].sum()
+    rate = (train["label"] * train["weight"]).sum() / train["weight"].sum()
     # The sum of ~470 weights of 5 kept by coins of 0.2: its relative sd is 0.04.
-    assert rate == pytest.approx(all_train["click"].mean(), rel=0.12)
-    assert set(train.loc[train["click"] == 1, "weight"]) == {1.0}
-    assert set(train.loc[train["click"] == 0, "weight"]) == {5.0}
+    assert rate == pytest.approx(all_train["label"].mean(), rel=0.12)
+    assert set(train.loc[train["label"] == 1, "weight"]) == {1.0}
+    assert set(train.loc[train["label"] == 0, "weight"]) == {5.0}
 
 
 SHOWN = [

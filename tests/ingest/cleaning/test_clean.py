@@ -10,11 +10,11 @@ from assay.components.ingest.cleaning.clean import RULES, clean
 from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.tables import SCHEMAS, canonical, logged_rows
-from hypothesis import HealthCheck, Phase, given, settings
+from assay.components.ingest.tables import SCHEMAS, logged_rows
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ingest.cleaning.logs import START, clean_log, more, spoilt, table
+from tests.ingest.cleaning.logs import START, WHOLE_LOGS, any_log, clean_log, more, spoilt, table
 
 LATER = START + dt.timedelta(hours=3)
 
@@ -262,53 +262,6 @@ def test_rules_do_not_change_what_they_are_given():
     assert all(tables[name].equals(before[name]) for name in before)
 
 
-ID = st.sampled_from([None, "", " a", "a", "b", "c"])
-TEXT = st.sampled_from([None, "", "red shoe", "<b>x</b>", "crÃ¨me", "\u200b", "a\x00b", "鞋子　红"])
-MOMENTS = st.one_of(
-    st.none(),
-    st.sampled_from([dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(2999, 1, 1, tzinfo=dt.UTC)]),
-    st.integers(0, 400_000).map(lambda s: START + dt.timedelta(seconds=s)),
-)
-VALUES = {
-    pl.String: ID,
-    pl.Int32: st.sampled_from([None, -1, 0, 1, 2, 3, 40_000]),
-    pl.UInt32: st.integers(1, 999),
-    pl.Float64: st.sampled_from([None, -1.0, 0.0, 1.0, 3.0, 5.0, 77.0, 90_000.0]),
-    pl.Boolean: st.sampled_from([None, True, False]),
-}
-TEXTS = {"query", "context", "text", "title"}
-ACTIONS = st.sampled_from(["click", "cart", "purchase", "rating", "dwell", "other", "impression", None])
-
-
-@st.composite
-def any_log(draw):
-    tables = {}
-    for name, schema in SCHEMAS.items():
-        rows = draw(st.integers(0, 14))
-        if not rows:
-            continue
-        frame = {}
-        for column, dtype in schema.items():
-            cell = (
-                ACTIONS if column == "action"
-                else TEXT if column in TEXTS
-                else st.sampled_from(["x.csv", "y.csv"]) if column == "source"
-                else MOMENTS if isinstance(dtype, pl.Datetime)
-                else VALUES[dtype]
-            )  # fmt: skip
-            frame[column] = pl.Series(column, draw(st.lists(cell, min_size=rows, max_size=rows)), dtype=dtype)
-        tables[name] = canonical(name, pl.DataFrame(frame))
-    return tables
-
-
-# Shrinking six tables takes minutes, and says little more than the ledger does.
-WHOLE_LOGS = settings(
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    derandomize=True,
-    database=None,
-)
 POLICIES = st.fixed_dictionaries(
     {
         "orphan_query_id": st.sampled_from(["drop", "keep"]),
