@@ -194,13 +194,24 @@ def ingest(
     sample: Annotated[int, _option("sample")] = 0,
     test_sample: Annotated[int, _option("test_sample")] = 0,
     drop_unlabelled: Annotated[bool, _option("drop_unlabelled", "--drop-unlabelled")] = False,
-    shards: Annotated[int, _option("shards")] = 1,
+    shards: Annotated[int, _option("shards")] = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set", help="A setting of the policy, as policy.NAME=VALUE, e.g. policy.predict=action."
         ),
     ] = None,
+    append: Annotated[
+        bool,
+        typer.Option(
+            "--append",
+            help="Keep what is read, and add to what --out holds; a file read before adds nothing.",
+        ),
+    ] = False,
+    late_days: Annotated[
+        float,
+        typer.Option(min=0, help="With --append: drop rows so many days before what was there; 0 is none."),
+    ] = 0.0,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which reader each file has and why, and stop.")
     ] = False,
@@ -235,7 +246,7 @@ def ingest(
             print(line)
         return
     folder = out or Path("runs") / Path(files[0]).name.partition(".")[0]
-    ledger = ingested(files, config, folder)
+    ledger = ingested(files, config, folder, append, late_days)
     shown(ledger)
     print(folder / LEDGER)
 

@@ -129,7 +129,11 @@ class RunConfig(BaseModel):
     store: str = Field(
         "", description="folder that keeps scores: rows measured before are not measured again"
     )
-    shards: int = Field(1, ge=1, description="shards of the sample table at most, measured side by side")
+    shards: int = Field(
+        0,
+        ge=0,
+        description="shards of the sample table at most, measured side by side; by size if 0",
+    )
     plan: Literal["vectors", "default", "full"] = Field(
         "default",
         description="what is spent on scores: vectors (no ranker is asked), default, full",

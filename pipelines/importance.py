@@ -60,7 +60,7 @@ def importance(
     measured: str = "1.0",
     score_splits: list[str] = ["train"],  # noqa: B006
     store: str = "",
-    shards: int = 1,
+    shards: int = 0,
     warm_up_share: str = "0.1",
     warm_up_epochs: int = 1,
     warm_ups: list[str] = ["a", "b"],  # noqa: B006
@@ -111,7 +111,7 @@ def importance(
         measured: Share of the rows on which methods that need a ranker are measured; the rest by a surrogate.
         score_splits: Splits whose rows are scored: train, and for diagnosis validation and test.
         store: Folder of scores that were measured before, and gets the new ones; "" is none.
-        shards: Shards of the sample table at most; each is measured by a task of its own.
+        shards: Shards of the sample table at most, by size if 0; each is measured by a task of its own.
         warm_up_share: Share of the training rows that each warm-up ranker sees.
         warm_up_epochs: Passes of a warm-up ranker over its rows.
         warm_ups: Rankers that scores come from: of the shares a and b; of the target where a method asks;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,16 +11,20 @@ from typing import Any
 
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import write_json
+from assay.components.core.progress import say
+from assay.components.ingest.log_store import LogStore
 from assay.components.ingest.prepare import IngestConfig, ingest
 from assay.components.ingest.readers.known import READERS
 from assay.components.ingest.readers.sources import expand
-from assay.components.ingest.reading import FLAT_READER, claims_of
+from assay.components.ingest.reading import FLAT_READER, claims_of, read_new
 from assay.pipelines.config import RunConfig
 from assay.pipelines.preflight import ingest_config
 from rich.console import Console
 from rich.table import Table
 
 LEDGER = "ledger.json"
+LOG = "log"
+"""Folder of what was read, of a log that is added to."""
 KINDS = ("dropped", "repaired", "noted", "added")
 
 
@@ -50,25 +55,55 @@ def explained(files: Sequence[str], config: RunConfig) -> list[str]:
     ]
 
 
-def ingested(files: Sequence[str], config: RunConfig, out: Path) -> dict[str, Any]:
+def ingested(
+    files: Sequence[str], config: RunConfig, out: Path, append: bool = False, late_days: float = 0.0
+) -> dict[str, Any]:
     """Write `samples/`, `texts/`, `truth/` and `ledger.json` into a folder, each whole or not at all.
+
+    Args:
+        files: What to read.
+        config: How.
+        out: The folder.
+        append: Keep what is read in `log/`, and add to what is there: the result is that of all files read
+            at once. A file that was read before changes nothing, whatever its name.
+        late_days: When appending: rows that lie so many days before the last moment of what was there are
+            dropped; 0 drops none.
 
     Returns:
         The ledger: `reader`, `rows_in`, `rows_out`, `samples`, and by reason `dropped`, `repaired`, `noted`,
-        `added` and `examples`.
+        `added` and `examples`; when appending also `log_sha256` and `watermark`, the last moment that is in.
 
     Raises:
         BadInput: The files cannot be used.
     """
     about = _config(files, config)
-    facts = ingest(about, *(str(out / name) for name in ("samples", "texts", "truth")), config.shards)
+    log, names = None, list(files)
+    if append:
+        if (out / LEDGER).is_file() and not (out / LOG).is_dir():
+            raise BadInput(
+                f"{out}: was written without --append, so that nothing was kept; name another --out"
+            )
+        log = LogStore(out / LOG, late_days)
+        new = read_new(about.data, about.how(), log)
+        names = [reading.about["file"] for reading in log.readings()]
+        kept = json.loads((out / LEDGER).read_text()) if (out / LEDGER).is_file() else {}
+        if not new and kept.get("log_sha256") == log.sha256():
+            say("ingest", f"nothing new: all of it was read before, into {out}")
+            return kept
+        for reading in new:
+            say("ingest", f"read {reading.about['file']}: {reading.about['ledger']['rows_in']} rows")
+    folders = [str(out / name) for name in ("samples", "texts", "truth")]
+    facts = ingest(about, *folders, config.shards, log)
     ledger = {
         "reader": facts["reader"],
         "task": about.task,
-        "files": list(files),
+        "files": names,
         "samples": facts["samples"],
         **facts["ledger"],
     }
+    if log is not None:
+        last = [reading.about["last"] for reading in log.readings() if reading.about["last"]]
+        ledger |= {"log_sha256": log.sha256(), "watermark": max(last, default=None)}
     write_json(out / LEDGER, ledger)
     return ledger
 

@@ -23,7 +23,7 @@ def ingest(
     test_sample: int = 0,
     noise: float = 0.0,
     drop_unlabelled: bool = False,
-    shards: int = 1,
+    shards: int = 0,
     seed: int = 0,
     policy: Dict = {},  # noqa: B006
     format: str = "",
@@ -47,7 +47,7 @@ def ingest(
         test_sample: Rows at most of test; 0 is all.
         noise: Share of training labels to flip.
         drop_unlabelled: Drop rows without a usable grade.
-        shards: Shards of the sample table at most, each a whole number of blocks of 4,096 rows.
+        shards: Shards of the sample table at most, each a whole number of blocks of 4,096 rows; by size if 0.
         seed: Of the planted noise.
         policy: What else a builder is told; empty is the task's plainest way.
         format: Name of the format of every file; "" is told by their headers.

@@ -101,9 +101,14 @@ class Writer:
 class LogStore:
     """Readings in a folder, by the sha256 of what was read."""
 
-    def __init__(self, folder: Path) -> None:
-        """Nothing is made before something is read."""
-        self.folder = folder
+    def __init__(self, folder: Path, late_days: float = 0.0) -> None:
+        """Nothing is made before something is read.
+
+        Args:
+            folder: Where readings are.
+            late_days: Rows that lie so many days before what earlier calls had seen are too late; 0 is never.
+        """
+        self.folder, self.late_days = folder, late_days
 
     def readings(self) -> list[Reading]:
         """All that are whole, in the order of arrival."""
@@ -113,8 +118,8 @@ class LogStore:
         return sorted(found, key=lambda reading: reading.about["number"])
 
     def sha256(self) -> str:
-        """Of what was read, in the order it came."""
-        names = "".join(reading.about["sha256"] for reading in self.readings())
+        """Of what was read, in the order it came, and of what counts as too late."""
+        names = f"{self.late_days:g}" + "".join(reading.about["sha256"] for reading in self.readings())
         return hashlib.sha256(names.encode()).hexdigest()
 
     def writer(self, file: str, sha256: str) -> Writer:

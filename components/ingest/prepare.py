@@ -102,7 +102,6 @@ class IngestConfig:
         policy: What else a builder is told: settings of `Policy`.
         format: Name of the reader of every file; each is asked if "".
         mapping: File that says what the data's columns are, or the name of one that is shipped.
-        late_days: Of a log that is added to: rows that lie so many days before what was there are dropped.
     """
 
     data: str
@@ -119,7 +118,6 @@ class IngestConfig:
     policy: dict[str, Any] = field(default_factory=dict)
     format: str = ""
     mapping: str = ""
-    late_days: float = 0.0
 
     def how(self) -> Format:
         """How files are read."""
@@ -130,7 +128,7 @@ class IngestConfig:
             raise BadInput(f"--task {self.task}: known: {', '.join(TASKS)}")
         if not 0 <= self.noise < 1:
             raise BadInput(f"--noise {self.noise}: a share of the training rows in [0, 1)")
-        for name in ("sample", "test_sample", "max_grade", "relevant_at", "late_days"):
+        for name in ("sample", "test_sample", "max_grade", "relevant_at"):
             value = getattr(self, name)
             if value < 0 or not math.isfinite(value):
                 raise BadInput(f"--{name.replace('_', '-')} {value}: must be above 0")
@@ -212,7 +210,7 @@ def assembled(
         seen, how = Seen(), config.how()
         files = [read(path, one, how, ledger, add, seen) for path, one in files_of(config.data, how)]
     else:
-        for name, chunk in stored(log, ledger, config.late_days):
+        for name, chunk in stored(log, ledger):
             add(name, chunk)
         files = [Read.of(reading.about) for reading in log.readings()]
     flat = [one.flat for one in files if one.flat is not None]

@@ -148,8 +148,9 @@ def read_new(data: str, how: Format, log: LogStore) -> list[Reading]:
     if log.readings() and (kept := pd.read_json(file, typ="series").to_dict()) != settings:
         other = ", ".join(name for name, value in settings.items() if kept.get(name) != value)
         raise BadInput(f"{log.folder.parent}: was made with another {other}; give the same, or another --out")
-    log.folder.mkdir(parents=True, exist_ok=True)
-    write_json(file, settings)
+    if not file.is_file():
+        log.folder.mkdir(parents=True, exist_ok=True)
+        write_json(file, settings)
     known = {reading.about["sha256"] for reading in log.readings()}
     new = []
     batch = 1 + max((reading.about["batch"] for reading in log.readings()), default=0)
@@ -164,14 +165,13 @@ def read_new(data: str, how: Format, log: LogStore) -> list[Reading]:
     return new
 
 
-def stored(log: LogStore, ledger: Ledger, late_days: float) -> Iterator[tuple[str, Any]]:
+def stored(log: LogStore, ledger: Ledger) -> Iterator[tuple[str, Any]]:
     """All that a store holds, in the order it came: (table, rows).
 
     Args:
         log: The store.
         ledger: Gets what its files counted; rows that lie before what earlier calls had seen are noted as
-            `late_event`, and dropped as `too_late` if they lie more than `late_days` before it.
-        late_days: 0 drops none.
+            `late_event`, and dropped as `too_late` if they lie more than the store's `late_days` before it.
     """
     readings = log.readings()
     seen = Seen()
@@ -181,14 +181,14 @@ def stored(log: LogStore, ledger: Ledger, late_days: float) -> Iterator[tuple[st
         watermark = max(before, default=None)
         if not reading.about["flat"]:
             for name, chunk in reading.chunks():
-                yield name, _timely(chunk, watermark, late_days, ledger) if name in LOGGED else chunk
+                yield name, _timely(chunk, watermark, log.late_days, ledger) if name in LOGGED else chunk
             continue
         for rows in reading.frames():
             if "event" in rows:
                 again = seen.again(rows["event"])
                 ledger.drop("duplicate_event", int(again.sum()))
                 rows = rows[~again]
-            yield ROWS, _timely(rows, watermark, late_days, ledger)
+            yield ROWS, _timely(rows, watermark, log.late_days, ledger)
 
 
 def _timely(rows: Any, watermark: Any, late_days: float, ledger: Ledger) -> Any:
