@@ -1,12 +1,55 @@
-"""Values as formats write them: moments and numbers."""
+"""Values as formats write them: texts, numbers, moments, lists."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import polars as pl
 from assay.components.ingest.tables import MOMENT
 
 _UNITS = (("s", 1e11), ("ms", 1e14), ("us", 1e17), ("ns", float("inf")))
 """(unit, numbers since 1970 below which it is this one): each covers the years 1973 to 5138."""
+
+
+def texts(column: pl.Series) -> pl.Series:
+    """Ids and other texts, without white space at their ends: what is empty, NaN or infinite is null.
+
+    The number 12.0, as a column with gaps is stored, is the id 12; a list of plain values has commas, an
+    object is JSON.
+    """
+    if column.dtype.is_float():
+        whole = column.cast(pl.Int64, strict=False)
+        same = (whole == column).fill_null(False)
+        text = whole.cast(pl.String).zip_with(same, column.cast(pl.String))
+        text = text.set(~column.is_finite().fill_null(False), None)
+    elif isinstance(column.dtype, pl.List) and not column.dtype.inner.is_nested():
+        text = column.cast(pl.List(pl.String)).list.join(", ")
+    elif column.dtype.is_nested():
+        # Only a struct can be written as JSON: one of this column alone, which is taken off again.
+        wrapped = column.alias("v").to_frame().to_struct().struct.json_encode()
+        text = wrapped.str.strip_prefix('{"v":').str.head(-1).replace("null", None)
+    else:
+        text = column.cast(pl.String).str.strip_chars()
+    empty = (text == "").fill_null(False)
+    return (text.set(empty, None) if empty.any() else text).alias(column.name)
+
+
+def joined_text(*names: str) -> pl.Expr:
+    """Text columns joined by a space, in this order; null and empty ones leave none; null where all are."""
+    parts = [pl.col(name).str.strip_chars().replace("", None) for name in names]
+    text = pl.concat_str(parts, separator=" ", ignore_nulls=True)
+    return pl.when(text != "").then(text)
+
+
+def lists(column: pl.Series, dtype: Any) -> pl.Series:
+    """Lists as they are; a cell of text is a list in JSON, in Python, or with commas."""
+    if column.dtype != pl.String:
+        return column.cast(dtype, strict=False)
+    parts = column.str.strip_chars("[]() \t").str.split(",")
+    cleaned = parts.list.eval(pl.element().str.strip_chars(" \t\"'")).list.eval(
+        pl.element().filter(pl.element() != "")
+    )
+    return cleaned.cast(dtype, strict=False)
 
 
 def numbers(column: pl.Series) -> pl.Series:
