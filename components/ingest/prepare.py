@@ -16,10 +16,10 @@ from assay.components.core.samples import SPLITS, relevance, text_id, write_samp
 from assay.components.ingest import ads, recommendation, review, search
 from assay.components.ingest.attributes import attributes_of
 from assay.components.ingest.building import Build, Built, Policy, Ranking
-from assay.components.ingest.clean import MAX_CHARS, clean_texts, folded
 from assay.components.ingest.cleaning.clean import clean
 from assay.components.ingest.cleaning.policy import Policy as Cleaning
 from assay.components.ingest.columns import map_columns
+from assay.components.ingest.folding import MAX_CHARS, fold_texts, folded
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise
 from assay.components.ingest.privacy import protected
@@ -233,7 +233,7 @@ def _prepared(
     reader: str = FLAT_READER,
 ) -> Prepared:
     """The one way of every task's rows: clean, split, see that nothing leaks, merge, plant noise."""
-    rows = split_and_sample(clean_texts(built.rows, ledger), ledger, config.sample, config.test_sample)
+    rows = split_and_sample(fold_texts(built.rows, ledger), ledger, config.sample, config.test_sample)
     check_leaks(rows, built.clock)
     source = Path(config.data).name
     if built.label_source == "click":
@@ -263,7 +263,7 @@ def _prepared(
 
 
 def _folded(ranking: Ranking) -> Ranking:
-    """Ids and texts as `clean_texts` leaves those of the samples."""
+    """Ids and texts as `fold_texts` leaves those of the samples."""
     tables = (ranking.catalogue, ranking.interactions, ranking.seen)
     texts = ("item_id", "item", "group_id")
     return Ranking(

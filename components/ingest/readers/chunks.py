@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 from assay.components.ingest.ledger import EXAMPLES, Ledger
 from assay.components.ingest.readers.sources import Source
-from assay.components.ingest.readers.values import moments, numbers, texts
+from assay.components.ingest.readers.values import moments, numbers
 
 
 def number(frame: pl.DataFrame, name: str, source: Source, ledger: Ledger) -> pl.Series:
@@ -54,9 +54,8 @@ def actions(frame: pl.DataFrame, name: str, known: Mapping[str, str]) -> list[pl
 
     The name as it was is `attribute.action_name`, for those alone.
     """
-    called = texts(frame[name])
-    action = called.replace_strict(known, default="other", return_dtype=pl.String).fill_null("other")
-    unknown = called.zip_with(action == "other", pl.Series([None], dtype=pl.String))
+    action = frame[name].replace_strict(known, default="other", return_dtype=pl.String).fill_null("other")
+    unknown = frame[name].zip_with(action == "other", pl.Series([None], dtype=pl.String))
     return [action.alias("action"), unknown.alias("attribute.action_name")]
 
 
