@@ -15,7 +15,7 @@ from assay.components.core.metrics import METRICS
 from assay.components.core.samples import SCHEMA, SPLITS, relevance, text_id
 from assay.components.ingest.attributes import attributes_of, attributes_of_all
 from assay.components.ingest.building import Built
-from assay.components.ingest.clean import clean_texts
+from assay.components.ingest.folding import fold_texts
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise, rows_to_flip
 from assay.components.ingest.scattered import Scattered, slots_in_order, slots_of
@@ -109,7 +109,7 @@ class Assembly:
 
     def add(self, rows: pd.DataFrame) -> None:
         """Take rows, as `Built.rows` has them; their groups may be in what was added before, or will be."""
-        rows = clean_texts(rows, self._ledger)
+        rows = fold_texts(rows, self._ledger)
         if len(rows):
             self._rows.add(rows, slots_of(rows["unit"] if "unit" in rows else rows["group_id"]))
 

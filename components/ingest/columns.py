@@ -134,6 +134,10 @@ def as_text(series: pd.Series) -> pd.Series:
     """
     if isinstance(series.dtype, pd.StringDtype):
         return series.astype(object).where(series.notna(), "")
+    if series.dtype.kind in "biuf":
+        codes, values = pd.factorize(series)
+        texts = [*map(partial(_one_text, series.name), values.astype(object)), ""]
+        return pd.Series(np.array(texts, object)[codes], series.index, object, series.name)
     text = series.astype(object)
     return text.where(series.notna(), "").map(partial(_one_text, series.name)).astype(object)
 
@@ -168,14 +172,23 @@ def numbers(series: pd.Series) -> pd.Series:
     """
     if series.dtype.kind in "mM":
         raise BadInput(f"column {str(series.name)!r}: holds times, not numbers")
+    try:
+        if isinstance(series.dtype, pd.StringDtype):
+            # Each text once: most columns of numbers have few.
+            codes, values = pd.factorize(series)
+            found = np.append(_floats(pd.Series(values, dtype=object)), np.nan)
+            return pd.Series(found[codes], series.index, name=series.name)
+        return _floats(series)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise BadInput(f"column {str(series.name)!r}: not numbers: {error}") from error
+
+
+def _floats(series: pd.Series) -> pd.Series:
     if series.dtype == object or series.dtype.kind not in "biuf":
         series = series.astype(object).map(
             lambda value: _TRUTH.get(value, value) if _hashable(value) else None
         )
-    try:
-        return pd.to_numeric(series, errors="coerce").astype("float64")
-    except (OverflowError, TypeError, ValueError) as error:
-        raise BadInput(f"column {str(series.name)!r}: not numbers: {error}") from error
+    return pd.to_numeric(series, errors="coerce").astype("float64")
 
 
 def _hashable(value: object) -> bool:

@@ -21,11 +21,11 @@ from assay.components.core.samples import SPLITS, SampleWriter
 from assay.components.ingest import ads, recommendation, review, search
 from assay.components.ingest.assemble import Assembled, Assembly, Rules
 from assay.components.ingest.building import Build, Built, Policy, Ranking
-from assay.components.ingest.clean import MAX_CHARS, folded
 from assay.components.ingest.cleaning.clean import clean
 from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy as Cleaning
 from assay.components.ingest.flat_search import built_of
+from assay.components.ingest.folding import MAX_CHARS, folded
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.log_store import ROWS, LogStore
 from assay.components.ingest.parted import Parted, Spool
@@ -282,7 +282,7 @@ def _rows(tables: Tables, ledger: Ledger, task: Task, policy: Policy, assembly: 
 
 
 def _folded(ranking: Ranking) -> Ranking:
-    """Ids and texts as `clean_texts` leaves those of the samples."""
+    """Ids and texts as `fold_texts` leaves those of the samples."""
     tables = (ranking.catalogue, ranking.interactions, ranking.seen)
     texts = ("item_id", "item", "group_id")
     return Ranking(

@@ -7,40 +7,39 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import (
-    has,
-    header,
-    ids,
-    joined_text,
-    moment,
-    number,
-    once,
-    placed,
-    records,
-)
+from assay.components.ingest.readers.chunks import moment, number, once, placed
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 from assay.components.ingest.tables import MOMENT
 
 _OLD = ("reviewerID", "asin", "overall")
 _NEW = ("user_id", "parent_asin", "rating", "timestamp")
 _TEXTS = pl.List(pl.String)
-_STYLES = ("Color:", "Size:", "Format:", "Style:", "Flavor:", "Scent:", "Edition:", "Package Quantity:")
+_STYLES = tuple(
+    f"style.{name}:"
+    for name in ("Color", "Size", "Format", "Style", "Flavor", "Scent", "Edition", "Package Quantity")
+)
 _OLD_FIELDS = {
-    **dict.fromkeys(("reviewerID", "asin", "overall", "reviewText", "summary"), pl.String),
+    **dict.fromkeys(("reviewerID", "asin", "reviewText", "summary", "vote", "verified"), pl.String),
+    **dict.fromkeys(("overall", "unixReviewTime")),
+    **dict.fromkeys(("reviewTime", *_STYLES), pl.String),
     "helpful": _TEXTS,
-    **dict.fromkeys(("vote", "verified", "unixReviewTime", "reviewTime"), pl.String),
-    "style": pl.Struct(dict.fromkeys(_STYLES, pl.String)),
 }
-_NEW_FIELDS = (*_NEW, "asin", "title", "text", "verified_purchase", "helpful_vote")
+_RATED = {**dict.fromkeys(("user_id", "parent_asin"), pl.String), "rating": None, "timestamp": None}
+_NEW_FIELDS = {
+    **_RATED,
+    **dict.fromkeys(("asin", "title", "text", "verified_purchase"), pl.String),
+    "helpful_vote": None,
+}
 _META_FIELDS = {
     **dict.fromkeys(
         ("parent_asin", "asin", "title", "main_category", "main_cat", "store", "brand"), pl.String
     ),
     "price": pl.String,
-    **dict.fromkeys(("features", "feature", "description"), _TEXTS),
-    "average_rating": pl.String,
-    "rating_number": pl.String,
+    **dict.fromkeys(("features", "feature"), _TEXTS),
+    **dict.fromkeys(("average_rating", "rating_number")),
 }
 _TRUE = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
 _PRICE = r"^\s*(?:US)?\$?\s*([0-9][0-9,]*(?:\.[0-9]+)?)\s*(?:-.*)?$"
@@ -48,30 +47,30 @@ _PRICE = r"^\s*(?:US)?\$?\s*([0-9][0-9,]*(?:\.[0-9]+)?)\s*(?:-.*)?$"
 
 
 def _is_review(source: Source) -> str | None:
-    if has(source, *_OLD):
+    if source.has(*_OLD):
         return f"keys {', '.join(_OLD)}: Amazon Reviews of 2014 or 2018"
-    if has(source, *_NEW, "text"):
+    if source.has(*_NEW, "text"):
         return f"columns {', '.join((*_NEW, 'text'))}: Amazon Reviews of 2023"
     return None
 
 
 def _is_rating(source: Source) -> str | None:
-    if has(source, *_NEW) and "text" not in header(source):
+    if source.has(*_NEW) and "text" not in source.columns:
         return f"columns {', '.join(_NEW)} and no text: ratings of Amazon Reviews 2023"
     return None
 
 
 def _is_meta(source: Source) -> str | None:
-    if has(source, "parent_asin", "title", "main_category"):
+    if source.has("parent_asin", "title", "main_category"):
         return "keys parent_asin, title, main_category: product meta data of Amazon Reviews 2023"
     names = {"brand", "price", "feature", "description", "also_buy", "imUrl", "salesRank", "imageURL"}
-    if has(source, "asin", "title") and names & set(header(source)):
+    if source.has("asin", "title") and names & set(source.columns):
         return "keys asin, title and others of a product: meta data of Amazon Reviews 2014 or 2018"
     return None
 
 
 def _read_reviews(source: Source, ledger: Ledger) -> Chunks:
-    return _old_reviews(source, ledger) if has(source, *_OLD) else _new_reviews(source, ledger)
+    return _old_reviews(source, ledger) if source.has(*_OLD) else _new_reviews(source, ledger)
 
 
 def _old_reviews(source: Source, ledger: Ledger) -> Chunks:
@@ -85,17 +84,13 @@ def _old_reviews(source: Source, ledger: Ledger) -> Chunks:
         )
         seconds = moment(chunk, "unixReviewTime", source, ledger)
         day = chunk["reviewTime"].str.to_date("%m %d, %Y", strict=False).cast(pl.Datetime("us"))
-        style = pl.concat_str(
-            [pl.col("style").struct.field(name).str.strip_chars() for name in _STYLES],
-            separator=", ",
-            ignore_nulls=True,
-        )
+        style = pl.concat_str(_STYLES, separator=", ", ignore_nulls=True)
         yield placed(
             "reviews",
             chunk.select(
                 "row",
-                ids(chunk["asin"]).alias("item_id"),
-                ids(chunk["reviewerID"]).alias("user_id"),
+                pl.col("asin").alias("item_id"),
+                pl.col("reviewerID").alias("user_id"),
                 number(chunk, "overall", source, ledger).alias("rating"),
                 number(chunk, "helpful", source, ledger).alias("helpful"),
                 number(chunk, "votes", source, ledger).alias("votes"),
@@ -112,33 +107,32 @@ def _old_reviews(source: Source, ledger: Ledger) -> Chunks:
 def _new_reviews(source: Source, ledger: Ledger) -> Chunks:
     """The product is `parent_asin`, which the meta data is by; the variant bought is an attribute."""
     for chunk in records(source, _NEW_FIELDS):
-        chunk = chunk.with_columns(pl.col("verified_purchase").cast(pl.String))
         yield placed(
             "reviews",
             chunk.select(
                 "row",
-                ids(chunk["parent_asin"]).alias("item_id"),
-                ids(chunk["user_id"]).alias("user_id"),
+                pl.col("parent_asin").alias("item_id"),
+                "user_id",
                 number(chunk, "rating", source, ledger).alias("rating"),
                 number(chunk, "helpful_vote", source, ledger).alias("helpful"),
                 moment(chunk, "timestamp", source, ledger).alias("timestamp"),
                 _truth("verified_purchase"),
                 "title",
                 "text",
-                ids(chunk["asin"]).alias("attribute.asin"),
+                pl.col("asin").alias("attribute.asin"),
             ),
             source,
         )
 
 
 def _read_ratings(source: Source, ledger: Ledger) -> Chunks:
-    for chunk in records(source, _NEW):
+    for chunk in records(source, _RATED):
         yield placed(
             "events",
             chunk.select(
                 "row",
-                ids(chunk["parent_asin"]).alias("item_id"),
-                ids(chunk["user_id"]).alias("user_id"),
+                pl.col("parent_asin").alias("item_id"),
+                "user_id",
                 number(chunk, "rating", source, ledger).alias("value"),
                 moment(chunk, "timestamp", source, ledger).alias("timestamp"),
                 action=pl.lit("rating"),
@@ -151,9 +145,9 @@ def _read_meta(source: Source, ledger: Ledger) -> Chunks:
     """Text: title, brand or store, features. A description repeats both and is mostly advertisement."""
     fresh = once("item_id")
     for chunk in records(source, _META_FIELDS):
-        price = chunk["price"].cast(pl.String)
+        price = chunk["price"]
         # Meta data of 2018 holds style sheets and dashes where a page had no price.
-        known = price.is_null() | price.is_in(["None", "", "—"])
+        known = price.is_null() | price.is_in(["None", "—"])
         amount = price.str.extract(_PRICE).str.replace_all(",", "").cast(pl.Float64, strict=False)
         lost = amount.is_null() & ~known
         ledger.repair(
@@ -161,16 +155,14 @@ def _read_meta(source: Source, ledger: Ledger) -> Chunks:
             int(lost.sum()),
             [f"{source.name}: price {p[:40]!r}" for p in price.filter(lost)[:20]],
         )
-        points = pl.coalesce("features", "feature").cast(_TEXTS).list.join(" ")
         meta = chunk.with_columns(
             item_id=pl.coalesce("parent_asin", "asin"),
             brand=pl.coalesce("brand", "store"),
             category=pl.coalesce("main_category", "main_cat"),
-            points=points,
+            points=pl.coalesce("features", "feature").list.join(" "),
             price=amount,
         ).with_columns(text=joined_text("title", "brand", "points"))
         meta = meta.with_columns(
-            ids(meta["item_id"]).alias("item_id"),
             number(chunk, "average_rating", source, ledger).alias("feature.average_rating"),
             number(chunk, "rating_number", source, ledger).alias("feature.ratings"),
         )
@@ -191,12 +183,7 @@ def _read_meta(source: Source, ledger: Ledger) -> Chunks:
 
 
 def _truth(name: str) -> pl.Expr:
-    return (
-        pl.col(name)
-        .cast(pl.String)
-        .replace_strict(_TRUE, default=None, return_dtype=pl.Boolean)
-        .alias("verified")
-    )
+    return pl.col(name).replace_strict(_TRUE, default=None, return_dtype=pl.Boolean).alias("verified")
 
 
 REVIEWS = Reader(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import has, ids, number, once, placed, records
+from assay.components.ingest.readers.chunks import number, once, placed
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
 from assay.components.ingest.tables import MOMENT
 
@@ -13,6 +14,10 @@ _PLACES = ("banner_pos", "site_id", "site_domain", "site_category", "app_id", "a
 _DEVICE = ("device_model", "device_type", "device_conn_type")
 _CODES = ("C1", *(f"C{i}" for i in range(14, 22)))
 _NEEDS = ("id", "click", "hour", "C1", "banner_pos", "site_id", "app_id")
+_FIELDS = {
+    **dict.fromkeys(("id", "hour", "device_id", *_PLACES, *_DEVICE, *_CODES), pl.String),
+    "click": None,
+}
 _NO_DEVICE = "a99f214a"
 """The hash of no device id at all: four rows in five bear it."""
 _NO_SITE = "85f751fd"
@@ -20,7 +25,7 @@ _NO_SITE = "85f751fd"
 
 
 def _claims(source: Source) -> str | None:
-    return f"columns {', '.join(_NEEDS)}" if has(source, *_NEEDS) else None
+    return f"columns {', '.join(_NEEDS)}" if source.has(*_NEEDS) else None
 
 
 def _read(source: Source, ledger: Ledger) -> Chunks:
@@ -30,20 +35,19 @@ def _read(source: Source, ledger: Ledger) -> Chunks:
     it, and its text is the codes that it has. The context is the site or app and the banner's place.
     """
     fresh = once("item_id")
-    for chunk in records(source, ("id", "click", "hour", "device_id", *_PLACES, *_DEVICE, *_CODES)):
-        hour = ids(chunk["hour"]).str.zfill(8)
+    for chunk in records(source, _FIELDS):
+        hour = chunk["hour"].str.zfill(8)
         timestamp = (hour + "00").str.to_datetime("%y%m%d%H%M", time_unit="us", time_zone="UTC", strict=False)
         lost = timestamp.is_null() & chunk["hour"].is_not_null()
         ledger.repair(
             "unreadable_time", int(lost.sum()), [f"{source.name}: hour {h!r}" for h in hour.filter(lost)[:20]]
         )
-        codes = chunk.select(*(ids(chunk[name]).alias(name) for name in (*_PLACES, *_DEVICE, *_CODES)))
-        device = ids(chunk["device_id"])
+        device = chunk["device_id"]
         site = (pl.col("site_id") == _NO_SITE).fill_null(True)
         place = pl.when(site).then("app " + pl.col("app_id")).otherwise("site " + pl.col("site_id"))
-        shown = codes.select(
-            chunk["row"],
-            ids(chunk["id"]).alias("impression_id"),
+        shown = chunk.select(
+            "row",
+            pl.col("id").alias("impression_id"),
             number(chunk, "click", source, ledger).alias("clicked"),
             timestamp.cast(MOMENT).alias("timestamp"),
             device.set((device == _NO_DEVICE).fill_null(False), None).alias("user_id"),

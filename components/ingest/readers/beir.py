@@ -8,15 +8,16 @@ mark is a character like any other; its qrels are those of TREC, in a tsv.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import polars as pl
-from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.readers import trec
+from assay.components.ingest.readers.chunks import kept, placed
+from assay.components.ingest.readers.lines import rows_of_cells
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.records import kept, rows, text_of
-from assay.components.ingest.readers.sources import ROWS, Source
+from assay.components.ingest.readers.records import records
+from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 
 _QRELS = {"query-id": pl.String, "corpus-id": pl.String, "score": pl.Float64}
 _TEXTS = dict.fromkeys(("_id", "title", "text"), pl.String)
@@ -57,52 +58,26 @@ def _table(source: Source) -> str:
 def _read(source: Source, ledger: Ledger) -> Chunks:
     split = pl.lit(_split_of(source), dtype=pl.String).alias("split")
     if source.has(*_QRELS):
-        for frame in rows(source, _QRELS):
+        for frame in records(source, _QRELS):
             frame = kept(frame, pl.col("score").is_not_null(), "unlabelled", "corpus-id", source, ledger)
             named = frame.rename({"query-id": "query_id", "corpus-id": "item_id", "score": "grade"})
-            yield "judgments", _from(source, named).with_columns(split)
+            yield placed("judgments", named.with_columns(split), source)
     elif source.kind == "csv" and _TREC.fullmatch(source.head[0]):
         for table, frame in trec.QRELS.read(source, ledger):
             yield table, frame.with_columns(split)
     else:
         table = "items" if _stem(source) == "collection" else _table(source)
-        for frame in _pairs(source) if source.kind == "csv" else rows(source, _TEXTS):
-            key, text = ("item_id", "text") if table == "items" else ("query_id", "query")
-            joined = text_of("title", "text").alias(text)
-            yield table, _from(source, frame.select("row", joined, pl.col("_id").alias(key)))
+        key, text = ("item_id", "text") if table == "items" else ("query_id", "query")
+        plain = source.kind == "csv"
+        for frame in rows_of_cells(source, "\t", ("_id", "text")) if plain else records(source, _TEXTS):
+            words = joined_text("text") if plain else joined_text("title", "text")
+            yield placed(table, frame.select("row", words.alias(text), pl.col("_id").alias(key)), source)
 
 
 def _split_of(source: Source) -> str | None:
     """`dev.tsv` and `qrels.dev.small.tsv` say it in their names."""
     parts = source.stem.split(".")
     return next((split for name, split in _SPLITS.items() if name in parts), None)
-
-
-def _pairs(source: Source) -> Iterator[pl.DataFrame]:
-    chunk: list[tuple[int, str]] = []
-    for numbered in source.lines():
-        chunk.append(numbered)
-        if len(chunk) == ROWS:
-            yield _split(source, chunk)
-            chunk = []
-    if chunk:
-        yield _split(source, chunk)
-
-
-def _split(source: Source, chunk: list[tuple[int, str]]) -> pl.DataFrame:
-    frame = pl.DataFrame(chunk, schema={"row": pl.UInt32, "line": pl.String}, orient="row")
-    bad = frame.filter(pl.col("line").str.count_matches("\t") != 1)
-    if len(bad):
-        row, line = bad.row(0)
-        raise BadInput(f"{source.path}, line {row}: expected an id, one tab and a text, found {line[:80]!r}")
-    cells = pl.col("line").str.split_exact("\t", 1).struct
-    return frame.select(
-        "row", cells.field("field_0").alias("_id"), cells.field("field_1").alias("text"), title=None
-    ).cast({"title": pl.String})
-
-
-def _from(source: Source, frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(source=pl.lit(source.name))
 
 
 BEIR = Reader("beir", "BEIR / MS MARCO: corpus, queries, qrels", _claims, _read)

@@ -10,8 +10,9 @@ import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.core.samples import text_id
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.chunks import kept
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.records import kept, rows
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
 
 _SIDES = (("pos", 1.0), ("neg", 0.0))
@@ -31,7 +32,7 @@ def _claims(source: Source) -> str | None:
 
 def _read(source: Source, ledger: Ledger) -> Chunks:
     """Grade 1 of `pos`, 0 of `neg`; a teacher's scores have a scale of their own: `feature.score`."""
-    for frame in rows(source, _SCHEMA):
+    for frame in records(source, _SCHEMA):
         sides = pl.concat([_side(frame, source, side, grade) for side, grade in _SIDES]).sort(
             "row", maintain_order=True
         )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.chunks import kept
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.records import kept, rows, text_of
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 
 _WORDS = {"exact": 3.0, "substitute": 2.0, "complement": 1.0, "irrelevant": 0.0}
 GRADES = _WORDS | {word[0]: grade for word, grade in _WORDS.items()}
@@ -46,7 +48,7 @@ def _claims(source: Source) -> str | None:
 
 def _read(source: Source, ledger: Ledger) -> Chunks:
     judged = source.has("product_id", "query")
-    for frame in rows(source, _SCHEMA):
+    for frame in records(source, _SCHEMA):
         frame = frame.with_columns(
             locale=pl.coalesce(_LOCALES),
             colour=pl.coalesce(_COLOURS),
@@ -74,7 +76,7 @@ def _items(frame: pl.DataFrame) -> pl.DataFrame:
             "item_id",
             "colour",
             "row",
-            text=text_of(*_TEXTS),
+            text=joined_text(*_TEXTS),
             brand="product_brand",
             source="where",
         )

@@ -139,11 +139,8 @@ def flat_tables(
         order = numbers(frame[columns["order"][0]]).argsort(kind="stable")
         frame, row = frame.iloc[order].reset_index(drop=True), row.iloc[order].reset_index(drop=True)
 
-    def text(role: str) -> pd.Series | None:
-        if role not in columns:
-            return None
-        said = text_of(frame, columns[role])
-        return said.where(said.str.strip() != "", None)
+    def text(role: str) -> pl.Series | None:
+        return _worded(text_of(frame, columns[role])) if role in columns else None
 
     def number(role: str) -> pd.Series | None:
         return numbers(frame[columns[role][0]]) if role in columns else None
@@ -151,7 +148,7 @@ def flat_tables(
     rendered = text if table != "impressions" else lambda role: _named(frame, columns.get(role, []))
     more = extras(frame, columns)
     item_id = text("item_id")
-    cells: dict[str, pd.Series | None] = {
+    cells: dict[str, pd.Series | pl.Series | None] = {
         "item_id": item_id if item_id is not None or table == "reviews" else rendered("item"),
         "user_id": text("user"),
         "session_id": text("session"),
@@ -180,7 +177,7 @@ def flat_tables(
     found = {table: _table(table, cells, row, source)}
     title = text("query") if table == "reviews" else rendered("item")
     if cells["item_id"] is not None and title is not None:
-        about: dict[str, pd.Series | None] = {"item_id": cells["item_id"], "text": title}
+        about: dict[str, pd.Series | pl.Series | None] = {"item_id": cells["item_id"], "text": title}
         about |= {name: more.get(name) for name in ("category", "brand", "colour", "size", "type", "price")}
         found["items"] = _table("items", about, row, source).unique(
             "item_id", keep="first", maintain_order=True
@@ -192,44 +189,41 @@ def _splits(frame: pd.DataFrame, column: str) -> pd.Series | None:
     return splits(frame, column) if column else None
 
 
-def _named(frame: pd.DataFrame, names: list[str]) -> pd.Series | None:
+def _worded(text: pd.Series) -> pl.Series:
+    """Texts as they are, null where there are no words."""
+    said = pl.from_pandas(text.astype("str"))
+    return said.set(said.str.strip_chars() == "", None)
+
+
+def _named(frame: pd.DataFrame, names: list[str]) -> pl.Series | None:
     """One column as it is; several as "name value, name value", without those that are empty."""
     if not names:
         return None
     if len(names) == 1:
-        said = as_text(frame[names[0]])
-    else:
-        parts = [as_text(frame[name]).str.strip() for name in names]
-        said = pd.Series(
-            [
-                ", ".join(f"{n} {v}" for n, v in zip(names, values, strict=True) if v)
-                for values in zip(*parts, strict=True)
-            ]
-        )
-    return said.where(said.str.strip() != "", None)
+        return _worded(as_text(frame[names[0]]))
+    parts = pl.DataFrame([_worded(as_text(frame[name])).alias(name) for name in names])
+    words = (pl.lit(f"{name} ") + pl.col(name).str.strip_chars() for name in names)
+    said = parts.select(pl.concat_str(words, separator=", ", ignore_nulls=True)).to_series()
+    return said.set(said == "", None)
 
 
-def _actions(action: pd.Series | None, row: pd.Series, ledger: Ledger) -> pd.Series:
+def _actions(action: pl.Series | None, row: pd.Series, ledger: Ledger) -> pl.Series:
     """What was done, by the names of `ACTIONS`; a log that does not say holds views."""
     if action is None:
-        return pd.Series("view", index=row.index)
-    known = action.str.lower().map(_ACTIONS)
-    strange = known.isna()
-    ledger.note("unknown_action", int(strange.sum()), action[strange].drop_duplicates().head(20).tolist())
-    return known.where(~strange, "other")
+        return pl.repeat("view", len(row), eager=True)
+    known = action.str.to_lowercase().replace_strict(_ACTIONS, default=None, return_dtype=pl.String)
+    strange = action.filter(known.is_null())
+    ledger.note("unknown_action", len(strange), strange.unique(maintain_order=True).head(20).to_list())
+    return known.fill_null("other")
 
 
-def _table(name: str, cells: dict[str, pd.Series | None], row: pd.Series, source: str) -> pl.DataFrame:
-    frame = pl.DataFrame(
-        {key: pl.Series(key, _cell(value)) for key, value in cells.items() if value is not None}
-    )
+def _table(
+    name: str, cells: dict[str, pd.Series | pl.Series | None], row: pd.Series, source: str
+) -> pl.DataFrame:
+    frame = pl.DataFrame({key: _cell(value) for key, value in cells.items() if value is not None})
     return canonical(name, frame.with_columns(row=pl.Series(row.to_numpy()), source=pl.lit(source)))
 
 
-def _cell(value: pd.Series):
+def _cell(value: pd.Series | pl.Series) -> pl.Series:
     """Nulls as polars has them: NaN is a number there."""
-    if value.dtype.kind == "M":
-        return pl.from_pandas(value)
-    if value.dtype.kind == "f":
-        return pl.Series(value.to_numpy(), dtype=pl.Float64, nan_to_null=True)
-    return pl.Series([None if each is None or each != each else str(each) for each in value], dtype=pl.String)
+    return value if isinstance(value, pl.Series) else pl.from_pandas(value, nan_to_null=True)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import has, ids, joined_text, number, placed, records
+from assay.components.ingest.readers.chunks import number, placed
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 
 _NEEDS = ("user_id", "item_id", "split", "pos_in_split", "position")
+_FIELDS = {**dict.fromkeys(("user_id", "item_id", "split"), pl.String), "position": None}
 _ITEM = ("item_id", "asin", "title", "categories")
 
 
 def _is_interactions(source: Source) -> str | None:
-    return f"columns {', '.join(_NEEDS)}" if has(source, *_NEEDS) else None
+    return f"columns {', '.join(_NEEDS)}" if source.has(*_NEEDS) else None
 
 
 def _is_items(source: Source) -> str | None:
-    return f"columns {', '.join(_ITEM)}" if has(source, *_ITEM) else None
+    return f"columns {', '.join(_ITEM)}" if source.has(*_ITEM) else None
 
 
 def _read_interactions(source: Source, ledger: Ledger) -> Chunks:
@@ -25,15 +28,15 @@ def _read_interactions(source: Source, ledger: Ledger) -> Chunks:
 
     `feature.order` is the place in the user's history, from 0; `attribute.split` the split as it was given.
     """
-    for chunk in records(source, _NEEDS):
+    for chunk in records(source, _FIELDS):
         yield placed(
             "events",
             chunk.select(
                 "row",
-                ids(chunk["user_id"]).alias("user_id"),
-                ids(chunk["item_id"]).alias("item_id"),
+                "user_id",
+                "item_id",
                 number(chunk, "position", source, ledger).alias("feature.order"),
-                ids(chunk["split"]).alias("attribute.split"),
+                pl.col("split").alias("attribute.split"),
                 action=pl.lit("click"),
             ),
             source,
@@ -47,10 +50,10 @@ def _read_items(source: Source, ledger: Ledger) -> Chunks:
             "items",
             chunk.select(
                 "row",
-                ids(chunk["item_id"]).alias("item_id"),
+                "item_id",
                 joined_text("title").alias("text"),
-                ids(chunk["categories"]).alias("category"),
-                ids(chunk["asin"]).alias("attribute.asin"),
+                pl.col("categories").alias("category"),
+                pl.col("asin").alias("attribute.asin"),
             ),
             source,
         )

@@ -11,10 +11,11 @@ from typing import Any
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.chunks import kept
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.records import ids, kept, rows
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
-from assay.components.ingest.readers.values import numbers
+from assay.components.ingest.readers.values import numbers, texts
 
 _QUEPID = {"query": "query", "querytext": "query", "docid": "item_id", "rating": "grade"}
 """{name in lower case, without spaces and underscores: column}: of the basic and of the detailed export."""
@@ -23,9 +24,10 @@ _QUEPID = {"query": "query", "querytext": "query", "docid": "item_id", "rating":
 def _is_workbench(source: Source) -> str | None:
     if source.kind not in ("json", "jsonl"):
         return None
-    if source.has("judgmentRatings"):
+    whole = source.columns if source.kind == "jsonl" else source.document()
+    if isinstance(whole, list | dict) and "judgmentRatings" in whole:
         return "an object with judgmentRatings"
-    if source.kind == "json" and source.has("hits") and next(_lists(source), None):
+    if source.kind == "json" and next(_lists(source), None):
         return "search hits whose _source has judgmentRatings"
     return None
 
@@ -34,7 +36,7 @@ def _lists(source: Source) -> Iterator[tuple[int, list[Any]]]:
     """(line, ratings of a list): a file holds one, an answer of the API several, a jsonl one a line."""
     documents = source.objects() if source.kind == "jsonl" else [(0, source.document())]
     for line, document in documents:
-        hits = document.get("hits")
+        hits = document.get("hits") if isinstance(document, dict) else None
         inside = hits.get("hits") if isinstance(hits, dict) else None
         for found in [hit.get("_source") for hit in inside] if isinstance(inside, list) else [document]:
             if isinstance(found, dict) and isinstance(found.get("judgmentRatings"), list):
@@ -86,7 +88,7 @@ def _named(source: Source) -> dict[str, str]:
 
 def _read_quepid(source: Source, ledger: Ledger) -> Chunks:
     named = _named(source)
-    for frame in rows(source, dict.fromkeys(named.values(), pl.String)):
+    for frame in records(source, dict.fromkeys(named.values(), pl.String)):
         frame = frame.rename({name: column for column, name in named.items()})
         yield "judgments", _judgments(frame, source, ledger)
 
@@ -94,7 +96,7 @@ def _read_quepid(source: Source, ledger: Ledger) -> Chunks:
 def _judgments(frame: pl.DataFrame, source: Source, ledger: Ledger) -> pl.DataFrame:
     """Ratings are numbers, be they written as text ("100.000")."""
     frame = frame.with_columns(
-        ids(frame["query"]), ids(frame["item_id"]), rating=frame["grade"], grade=numbers(frame["grade"])
+        texts(frame["query"]), texts(frame["item_id"]), rating=frame["grade"], grade=numbers(frame["grade"])
     )
     frame = kept(frame, pl.col("grade").is_not_null(), "unlabelled", "rating", source, ledger)
     return frame.select("query", "item_id", "grade", "row", source=pl.lit(source.name))

@@ -11,8 +11,9 @@ import re
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import EXAMPLES, Ledger
+from assay.components.ingest.readers.lines import line_chunks
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.sources import ROWS, Source
+from assay.components.ingest.readers.sources import Source
 
 _LINE = r"^\s*-?\d+(\.\d+)?\s+qid:\S+(\s+[^\s:#]+:[-+.\deEnNaAiIfF]+)*\s*(#.*)?$"
 _QUERY = r"^\s*#\s*qid:([^\s:]+):\s*(.*?\S)(?:\*\d+)?\s*$"
@@ -32,20 +33,11 @@ def _text(source: Source) -> bool:
 
 
 def _read(source: Source, ledger: Ledger) -> Chunks:
-    at: list[int] = []
-    lines: list[str] = []
-    for number, line in source.lines():
-        at.append(number)
-        lines.append(line)
-        if len(lines) == ROWS // 4:
-            yield from _chunk(source, at, lines, ledger)
-            at, lines = [], []
-    if lines:
-        yield from _chunk(source, at, lines, ledger)
+    for frame in line_chunks(source):
+        yield from _chunk(source, frame, ledger)
 
 
-def _chunk(source: Source, at: list[int], lines: list[str], ledger: Ledger) -> Chunks:
-    frame = pl.DataFrame({"row": pl.Series(at, dtype=pl.UInt32), "line": lines})
+def _chunk(source: Source, frame: pl.DataFrame, ledger: Ledger) -> Chunks:
     comment = pl.col("line").str.contains(r"^\s*#")
     queries = frame.filter(comment).select(
         "row", query_id=pl.col("line").str.extract(_QUERY, 1), query=pl.col("line").str.extract(_QUERY, 2)

@@ -27,12 +27,13 @@ from typing import Any
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import header, ids, once, placed, records
+from assay.components.ingest.readers.chunks import once, placed
 from assay.components.ingest.readers.mapping_file import UNITS, Column, Layout, Rule, loaded
 from assay.components.ingest.readers.paths import ELEMENT, INDEX, Path, reached
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
-from assay.components.ingest.readers.values import moments, numbers
+from assay.components.ingest.readers.values import moments, numbers, texts
 from assay.components.ingest.tables import MOMENT, SCHEMAS
 
 SHIPPED = File(__file__).parents[1] / "mappings"
@@ -70,7 +71,7 @@ def shipped() -> list[str]:
 def _claims(known: Layout, source: Source) -> str | None:
     if not known.detect:
         return f"mapping {known.name}, which names no columns to tell it by"
-    columns = set(header(source))
+    columns = set(source.columns)
     if all(path.text in columns or path.segments[0].name in columns for path in known.detect):
         return f"columns {', '.join(path.text for path in known.detect)}: mapping {known.name}"
     return None
@@ -105,7 +106,7 @@ def _read(known: Layout, source: Source, ledger: Ledger) -> Chunks:
 
 
 def _count(ledger: Ledger, reason: str, rows: pl.DataFrame, source: Source) -> None:
-    ledger.drop(reason, len(rows), [f"{source.name} row {row}" for row in rows["row"].head(20)])
+    ledger.drop(reason, len(rows), [f"{source.name}, row {row}" for row in rows["row"].head(20)])
 
 
 def _fields(known: Layout, source: Source) -> Any:
@@ -113,15 +114,15 @@ def _fields(known: Layout, source: Source) -> Any:
     paths = [path for rule in known.rules for _, path in rule.paths()]
     if source.kind in ("jsonl", "json"):
         # Objects may be flattened as well: {"user.id": 7}.
-        flat = {path.text for path in paths if len(path.segments) > 1} & set(header(source))
+        flat = {path.text for path in paths if len(path.segments) > 1} & set(source.columns)
         return {**known.fields, **dict.fromkeys(sorted(flat), pl.String)}
     _check_columns(known, source)
     asked = {name for path in paths for name in (path.text, *path.names[:1])}
-    return [name for name in header(source) if name in asked]
+    return dict.fromkeys(name for name in source.columns if name in asked)
 
 
 def _check_columns(known: Layout, source: Source) -> None:
-    columns = header(source)
+    columns = source.columns
     for rule in known.rules:
         for where, path in rule.paths():
             listed = path.each and rule.each and rule.each.optional
@@ -185,12 +186,12 @@ def _column(
     if how.values is not None:
         raw = raw.replace_strict(dict(how.values), default=None, return_dtype=pl.String)
     if how.default is not None:
-        raw = (raw if raw.dtype == pl.String else ids(raw)).fill_null(how.default)
+        raw = (raw if raw.dtype == pl.String else texts(raw)).fill_null(how.default)
     made, reason = _typed(raw, dtype, how.unit)
     lost = made.is_null() & raw.is_not_null()
     if lost.any() and dtype != pl.String:
         some = pl.DataFrame([rows["row"], raw.alias("value")]).filter(lost).head(20).rows()
-        ledger.repair(reason, int(lost.sum()), [f"{source.name} row {r}: {name} {v!r}" for r, v in some])
+        ledger.repair(reason, int(lost.sum()), [f"{source.name}, row {r}: {name} {v!r}" for r, v in some])
     return made.alias(name)
 
 
@@ -226,11 +227,7 @@ def _nothing(rows: pl.DataFrame) -> pl.Series:
 
 def _text(column: pl.Series, missing: tuple[str, ...]) -> pl.Series:
     """Any value as a text: a list with commas, an object as JSON; null where it means nothing."""
-    if isinstance(column.dtype, pl.List) and not isinstance(column.dtype.inner, pl.Struct | pl.List):
-        column = column.cast(pl.List(pl.String)).list.join(", ")
-    elif isinstance(column.dtype, pl.Struct | pl.List):
-        column = column.to_frame("it").select(pl.struct("it").struct.json_encode()).to_series()
-    text = ids(column)
+    text = texts(column)
     return text.replace(dict.fromkeys(missing)) if missing else text
 
 
@@ -248,4 +245,4 @@ def _typed(raw: pl.Series, dtype: Any, unit: str) -> tuple[pl.Series, str]:
         return numbers(raw).cast(pl.Int32, strict=False), "unreadable_number"
     if dtype == pl.Float64:
         return numbers(raw), "unreadable_number"
-    return ids(raw), ""
+    return texts(raw), ""

@@ -5,13 +5,13 @@ Schema: https://docs.metarank.ai/reference/event-schema.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.objects import json_object
 from assay.components.ingest.readers.reader import Chunks, Reader
 from assay.components.ingest.readers.sources import ROWS, Source
 from assay.components.ingest.readers.values import moments, numbers
@@ -46,19 +46,12 @@ _VALUES = {"rating": "rating", "dwell": "dwell", "purchase": "price", "cart": "p
 def _claims(source: Source) -> str | None:
     if source.kind != "jsonl" or not source.has("event"):
         return None
-    first = _object(source, 1, source.head[0])
+    first = json_object(source.path, 1, source.head[0])
     kind = first.get("event")
     needed = {"item": "item", "user": "user", "ranking": "items", "interaction": "type"}
     if isinstance(kind, str) and needed.get(kind) in first:
         return f"objects of event {kind} with {needed[kind]}"
     return None
-
-
-def _object(source: Source, number: int, line: str) -> dict[str, Any]:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise BadInput(f"{source.path}, line {number}: not JSON: {error}") from error
 
 
 def _read(source: Source, ledger: Ledger) -> Chunks:

@@ -7,19 +7,12 @@ from collections.abc import Iterator
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import (
-    cells,
-    has,
-    ids,
-    joined_text,
-    moment,
-    number,
-    placed,
-    records,
-    text_lines,
-)
+from assay.components.ingest.readers.chunks import moment, number, placed
+from assay.components.ingest.readers.lines import cells, rows_of_cells
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 
 _NAMES = ("userId", "movieId", "rating", "timestamp")
 _MOVIE = ("movieId", "title", "genres")
@@ -72,28 +65,28 @@ def _movie_mark(source: Source) -> str:
 
 
 def _is_ratings(source: Source) -> str | None:
-    if has(source, *_NAMES):
+    if source.has(*_NAMES):
         return f"columns {', '.join(_NAMES)}"
     mark = _mark(source)
     return f"user, movie, rating of 0 to 5 and seconds, cut at {mark!r}" if mark else None
 
 
 def _is_movies(source: Source) -> str | None:
-    if has(source, *_MOVIE):
+    if source.has(*_MOVIE):
         return f"columns {', '.join(_MOVIE)}"
     mark = _movie_mark(source)
     return f"movie, title and genres, cut at {mark!r}" if mark else None
 
 
 def _read_ratings(source: Source, ledger: Ledger) -> Chunks:
-    chunks = records(source, _NAMES) if has(source, *_NAMES) else text_lines(source, _mark(source), _NAMES)
-    for chunk in chunks:
+    lined = rows_of_cells(source, _mark(source), _NAMES, latin=True)
+    for chunk in records(source, _NAMES) if source.has(*_NAMES) else lined:
         yield placed(
             "events",
             chunk.select(
                 "row",
-                ids(chunk["userId"]).alias("user_id"),
-                ids(chunk["movieId"]).alias("item_id"),
+                pl.col("userId").alias("user_id"),
+                pl.col("movieId").alias("item_id"),
                 number(chunk, "rating", source, ledger).alias("value"),
                 moment(chunk, "timestamp", source, ledger).alias("timestamp"),
                 action=pl.lit("rating"),
@@ -110,16 +103,16 @@ def _read_movies(source: Source, ledger: Ledger) -> Chunks:
             category=genres, words=genres.str.replace_all("|", " ", literal=True)
         ).with_columns(text=joined_text("title", "words"))
         yield placed(
-            "items", movies.select("row", ids(chunk["movieId"]).alias("item_id"), "text", "category"), source
+            "items", movies.select("row", pl.col("movieId").alias("item_id"), "text", "category"), source
         )
 
 
 def _movies(source: Source) -> Iterator[pl.DataFrame]:
-    if has(source, *_MOVIE):
+    if source.has(*_MOVIE):
         yield from records(source, _MOVIE)
         return
     mark = _movie_mark(source)
-    for chunk in text_lines(source, mark, _MOVIE if mark == "::" else _ITEM):
+    for chunk in rows_of_cells(source, mark, _MOVIE if mark == "::" else _ITEM, latin=True):
         if mark == "|":
             named = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in _GENRES]
             chunk = chunk.with_columns(genres=pl.concat_str(named, separator="|", ignore_nulls=True))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.chunks import kept
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.records import kept, rows, text_of
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 
 _TEXTS = ("genres", "director", "actors")
 _NUMBERS = ("year", "popularity", "rating")
@@ -42,7 +44,7 @@ def _claims(source: Source) -> str | None:
 
 def _read(source: Source, ledger: Ledger) -> Chunks:
     judged, described = source.has("query", "grade"), source.has("genres")
-    for frame in rows(source, _SCHEMA):
+    for frame in records(source, _SCHEMA):
         frame = frame.with_columns(
             **{name: pl.coalesce(names) for name, names in _SAME.items()}, source=pl.lit(source.name)
         )
@@ -62,7 +64,7 @@ def _items(frame: pl.DataFrame) -> pl.DataFrame:
         .unique("item_id", maintain_order=True)
         .select(
             *("item_id", "source", "row"),
-            text=text_of("title", "description"),
+            text=joined_text("title", "description"),
             category="genres",
             **{f"attribute.{name}": pl.col(name) for name in _TEXTS[1:]},
             **{f"feature.{name}": pl.col(name) for name in _NUMBERS},

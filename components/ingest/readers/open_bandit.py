@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import has, header, ids, moment, number, placed, records
+from assay.components.ingest.readers.chunks import moment, number, placed
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
 
 _NEEDS = ("timestamp", "item_id", "position", "click")
@@ -21,14 +22,14 @@ _ITEM = tuple(f"item_feature_{i}" for i in range(4))
 
 
 def _is_impressions(source: Source) -> str | None:
-    named = [name for name in _PROPENSITIES if has(source, name)]
-    if named and has(source, *_NEEDS, "user_feature_0"):
+    named = [name for name in _PROPENSITIES if source.has(name)]
+    if named and source.has(*_NEEDS, "user_feature_0"):
         return f"columns {', '.join((*_NEEDS, named[0], 'user_feature_0'))}"
     return None
 
 
 def _is_items(source: Source) -> str | None:
-    return f"columns item_id, {', '.join(_ITEM)}" if has(source, "item_id", *_ITEM) else None
+    return f"columns item_id, {', '.join(_ITEM)}" if source.has("item_id", *_ITEM) else None
 
 
 def _folder(source: Source, known: tuple[str, ...]) -> str | None:
@@ -38,15 +39,14 @@ def _folder(source: Source, known: tuple[str, ...]) -> str | None:
 
 
 def _named(source: Source, column: str, known: tuple[str, ...]) -> pl.Expr:
-    if has(source, column):
+    if source.has(column):
         return pl.col(column).cast(pl.String)
     return pl.lit(_folder(source, known), dtype=pl.String)
 
 
-def _key(chunk: pl.DataFrame, name: str, *folders: str) -> pl.Expr:
+def _key(name: str, *folders: str) -> pl.Expr:
     """Items are numbered anew in each campaign, impressions in each campaign of a policy."""
-    number_in = pl.lit(ids(chunk[name]))
-    return pl.concat_str([*map(pl.col, folders), number_in], separator="/", ignore_nulls=True)
+    return pl.concat_str([*folders, name], separator="/", ignore_nulls=True)
 
 
 def _read_impressions(source: Source, ledger: Ledger) -> Chunks:
@@ -58,21 +58,19 @@ def _read_impressions(source: Source, ledger: Ledger) -> Chunks:
     Raises:
         BadInput: A file with affinities shows an item that has none.
     """
-    columns = header(source)
+    columns = source.columns
     propensity = next(name for name in _PROPENSITIES if name in columns)
     affinities = [name for name in columns if name.startswith(_AFFINITY)]
     users = [name for name in columns if name.startswith("user_feature_")]
     plain = [name for name in ("affinity_shown_item", "affinity_sum") if name in columns]
     number_of = next((name for name in ("impression_id", "", "Unnamed: 0") if name in columns), None)
-    fields = [
-        *_NEEDS,
-        propensity,
-        *affinities,
-        *users,
-        *plain,
-        *([number_of] if number_of is not None else []),
-    ]
-    fields += [name for name in ("campaign", "policy") if name in columns]
+    names = ["item_id", *users, *(name for name in ("campaign", "policy") if name in columns)]
+    names += [] if number_of is None else [number_of]
+    fields = {
+        **dict.fromkeys((*_NEEDS, propensity, *plain)),
+        **dict.fromkeys(names, pl.String),
+        **dict.fromkeys(affinities, pl.Float64),
+    }
     for chunk in records(source, fields):
         chunk = chunk.with_columns(
             campaign=_named(source, "campaign", _CAMPAIGNS), policy=_named(source, "policy", _POLICIES)
@@ -82,22 +80,22 @@ def _read_impressions(source: Source, ledger: Ledger) -> Chunks:
             number(chunk, propensity, source, ledger).alias("propensity"),
             number(chunk, "position", source, ledger).cast(pl.Int32, strict=False).alias("position"),
             moment(chunk, "timestamp", source, ledger).alias("timestamp"),
-            *(ids(chunk[name]).alias(f"attribute.{name}") for name in users),
+            *(pl.col(name).alias(f"attribute.{name}") for name in users),
             *(number(chunk, name, source, ledger).alias(f"feature.{name}") for name in plain),
         ]
         if number_of is not None:
-            numbered = chunk.select(_key(chunk, number_of, "policy", "campaign").alias("impression_id"))
+            numbered = chunk.select(_key(number_of, "policy", "campaign").alias("impression_id"))
             made.append(numbered.to_series())
         if affinities:
             made += _affinity(chunk, affinities, source)
-        item = _key(chunk, "item_id", "campaign").alias("item_id")
+        item = _key("item_id", "campaign").alias("item_id")
         shown = chunk.select("row", "policy", pl.col("campaign").alias("context"), *made, item)
         yield placed("impressions", shown, source)
 
 
 def _affinity(chunk: pl.DataFrame, names: list[str], source: Source) -> list[pl.Series]:
-    values = chunk.select(pl.col(names).cast(pl.Float64, strict=False).fill_null(0.0))
-    items = ids(chunk["item_id"])
+    values = chunk.select(pl.col(names).fill_null(0.0))
+    items = chunk["item_id"]
     columns = pl.DataFrame({"item_id": [name.removeprefix(_AFFINITY) for name in names]}).with_row_index(
         "place"
     )
@@ -118,13 +116,13 @@ def _affinity(chunk: pl.DataFrame, names: list[str], source: Source) -> list[pl.
 
 def _read_items(source: Source, ledger: Ledger) -> Chunks:
     """Text: the hashed features in their order, each after its name, for one hash may be of several."""
-    campaign = ["campaign"] if has(source, "campaign") else []
+    campaign = ["campaign"] if source.has("campaign") else []
     for chunk in records(source, ["item_id", *_ITEM, *campaign]):
         chunk = chunk.with_columns(campaign=_named(source, "campaign", _CAMPAIGNS))
-        words = [pl.lit(f"{name} ") + pl.lit(ids(chunk[name])) for name in _ITEM[1:]]
+        words = [pl.lit(f"{name} ") + pl.col(name) for name in _ITEM[1:]]
         items = chunk.select(
             "row",
-            _key(chunk, "item_id", "campaign").alias("item_id"),
+            _key("item_id", "campaign").alias("item_id"),
             number(chunk, _ITEM[0], source, ledger).alias(f"feature.{_ITEM[0]}"),
             pl.concat_str(words, separator=", ", ignore_nulls=True).alias("text"),
         )

@@ -8,9 +8,11 @@ from collections.abc import Callable
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import header, ids, joined_text, moment, number, placed, records
+from assay.components.ingest.readers.chunks import moment, number, placed
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 
 _TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")
 _TIMES = ("timestamp", "time")
@@ -20,7 +22,7 @@ _KINDS = ("categor", "genre", "class")
 
 def _typed(source: Source) -> dict[str, str]:
     """{name: type} of the header; {} if a column bears no type."""
-    found = [_TYPED.fullmatch(column) for column in header(source)]
+    found = [_TYPED.fullmatch(column) for column in source.columns]
     return {m[1]: m[2] for m in found if m} if all(found) else {}
 
 
@@ -41,7 +43,7 @@ def _key(source: Source, names: dict[str, str], part: str, other: str = "") -> s
 def _claim(ending: str) -> Callable[[Source], str | None]:
     def claims(source: Source) -> str | None:
         if re.search(rf"\.{ending}(\.\w+)?$", source.name.lower()) and _typed(source):
-            return f"a .{ending} file with types in its header: {', '.join(header(source)[:4])}"
+            return f"a .{ending} file with types in its header: {', '.join(source.columns[:4])}"
         return None
 
     return claims
@@ -54,11 +56,11 @@ def _read_interactions(source: Source, ledger: Ledger) -> Chunks:
     item = _key(source, {k: v for k, v in names.items() if k != user}, "item")
     time = next((name for name in names if name in _TIMES), None)
     others = [name for name in names if name not in (user, item, time, "rating")]
-    for chunk in records(source, header(source)):
-        chunk = chunk.rename(dict(zip(header(source), names, strict=True)))
+    for chunk in records(source, source.columns):
+        chunk = chunk.rename(dict(zip(source.columns, names, strict=True)))
         made = [
-            ids(chunk[user]).alias("user_id"),
-            ids(chunk[item]).alias("item_id"),
+            pl.col(user).alias("user_id"),
+            pl.col(item).alias("item_id"),
             pl.Series("action", ["rating" if "rating" in names else "click"]).new_from_index(0, len(chunk)),
             *(_other(chunk, name, names[name], source, ledger) for name in others),
         ]
@@ -72,7 +74,7 @@ def _read_interactions(source: Source, ledger: Ledger) -> Chunks:
 def _other(chunk: pl.DataFrame, name: str, kind: str, source: Source, ledger: Ledger) -> pl.Series:
     if kind == "float":
         return number(chunk, name, source, ledger).alias(f"feature.{name}")
-    return ids(chunk[name]).alias(f"attribute.{name}")
+    return chunk[name].alias(f"attribute.{name}")
 
 
 def _read_items(source: Source, ledger: Ledger) -> Chunks:
@@ -83,9 +85,9 @@ def _read_items(source: Source, ledger: Ledger) -> Chunks:
     titles = [name for name in texts if any(part in name.lower() for part in _TITLES)]
     words = titles + [name for name in texts if name not in titles and names[name] == "token_seq"]
     kinds = [name for name in texts if any(part in name.lower() for part in _KINDS)]
-    for chunk in records(source, header(source)):
-        chunk = chunk.rename(dict(zip(header(source), names, strict=True)))
-        made: list = [ids(chunk[item]).alias("item_id")]
+    for chunk in records(source, source.columns):
+        chunk = chunk.rename(dict(zip(source.columns, names, strict=True)))
+        made: list = [pl.col(item).alias("item_id")]
         made.append(joined_text(*words).alias("text") if words else pl.lit(None, pl.String).alias("text"))
         if kinds:
             made.append(pl.col(kinds[0]).alias("category"))

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import (
-    actions,
-    has,
-    ids,
-    joined_text,
-    moment,
-    number,
-    once,
-    placed,
-    records,
-)
+from assay.components.ingest.readers.chunks import actions, moment, number, once, placed
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 
 _NEEDS = ("event_time", "event_type", "product_id", "user_id")
-_FIELDS = (*_NEEDS, "category_id", "category_code", "brand", "price", "user_session")
+_TEXTS = ("event_type", "product_id", "user_id", "user_session", "category_id", "category_code", "brand")
+_FIELDS = {**dict.fromkeys(_TEXTS, pl.String), "event_time": None, "price": None}
 # Taking something out of the cart is no sign of liking it: it stays `other`, under its name.
 _ACTIONS = {"view": "view", "cart": "cart", "purchase": "purchase"}
 
 
 def _claims(source: Source) -> str | None:
-    return f"columns {', '.join(_NEEDS)}" if has(source, *_NEEDS) else None
+    return f"columns {', '.join(_NEEDS)}" if source.has(*_NEEDS) else None
 
 
 def _read(source: Source, ledger: Ledger) -> Chunks:
@@ -36,7 +29,7 @@ def _read(source: Source, ledger: Ledger) -> Chunks:
     fresh = once("item_id")
     for chunk in records(source, _FIELDS):
         chunk = chunk.with_columns(
-            ids(chunk["product_id"]).alias("item_id"), number(chunk, "price", source, ledger)
+            pl.col("product_id").alias("item_id"), number(chunk, "price", source, ledger)
         )
         action, called = actions(chunk, "event_type", _ACTIONS)
         yield placed(
@@ -47,8 +40,8 @@ def _read(source: Source, ledger: Ledger) -> Chunks:
                 action,
                 called,
                 moment(chunk, "event_time", source, ledger).alias("timestamp"),
-                ids(chunk["user_id"]).alias("user_id"),
-                ids(chunk["user_session"]).alias("session_id"),
+                "user_id",
+                pl.col("user_session").alias("session_id"),
                 pl.col("price").alias("feature.price"),
             ).with_columns(value=pl.when(action == "purchase").then(pl.col("feature.price"))),
             source,
@@ -60,7 +53,7 @@ def _read(source: Source, ledger: Ledger) -> Chunks:
                 "row",
                 "item_id",
                 joined_text("words", "brand").alias("text"),
-                pl.coalesce("category_code", pl.col("category_id").cast(pl.String)).alias("category"),
+                pl.coalesce("category_code", "category_id").alias("category"),
                 "brand",
                 "price",
             ),

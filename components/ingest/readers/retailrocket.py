@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import actions, has, ids, moment, placed, records
+from assay.components.ingest.readers.chunks import actions, moment, placed
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import ROWS, Source
 
 _EVENT = ("timestamp", "visitorid", "event", "itemid")
 _PROPERTY = ("timestamp", "itemid", "property", "value")
 _TREE = ("categoryid", "parentid")
+_EVENT_FIELDS = {**dict.fromkeys((*_EVENT, "transactionid"), pl.String), "timestamp": None}
+_PROPERTY_FIELDS = {**dict.fromkeys(_PROPERTY, pl.String), "timestamp": None}
 _PLAIN = ("categoryid", "available")
 """Properties that are not hashed."""
 _NUMBER = r"^n-?[0-9.]+$"
@@ -22,19 +25,19 @@ _ACTIONS = {"view": "view", "addtocart": "cart", "transaction": "purchase"}
 
 
 def _claim(names: tuple[str, ...]):
-    return lambda source: f"columns {', '.join(names)}" if has(source, *names) else None
+    return lambda source: f"columns {', '.join(names)}" if source.has(*names) else None
 
 
 def _read_events(source: Source, ledger: Ledger) -> Chunks:
-    for chunk in records(source, (*_EVENT, "transactionid")):
+    for chunk in records(source, _EVENT_FIELDS):
         yield placed(
             "events",
             chunk.select(
                 "row",
                 moment(chunk, "timestamp", source, ledger).alias("timestamp"),
-                ids(chunk["visitorid"]).alias("user_id"),
-                ids(chunk["itemid"]).alias("item_id"),
-                ids(chunk["transactionid"]).alias("attribute.transaction_id"),
+                pl.col("visitorid").alias("user_id"),
+                pl.col("itemid").alias("item_id"),
+                pl.col("transactionid").alias("attribute.transaction_id"),
                 *actions(chunk, "event", _ACTIONS),
             ),
             source,
@@ -48,13 +51,13 @@ def _read_properties(source: Source, ledger: Ledger) -> Chunks:
     property is held.
     """
     parts: list[pl.DataFrame] = []
-    for chunk in records(source, _PROPERTY):
+    for chunk in records(source, _PROPERTY_FIELDS):
         found = chunk.select(
             pl.col("row").cast(pl.UInt32),
             moment(chunk, "timestamp", source, ledger).alias("timestamp"),
-            ids(chunk["itemid"]).alias("item_id"),
-            ids(chunk["property"]).cast(pl.Categorical).alias("property"),
-            ids(chunk["value"]).alias("value"),
+            pl.col("itemid").alias("item_id"),
+            pl.col("property").cast(pl.Categorical),
+            "value",
         )
         plain = pl.col("property").cast(pl.String).is_in(_PLAIN)
         parts.append(found.filter(plain | ~pl.col("value").str.contains(_NUMBER)))

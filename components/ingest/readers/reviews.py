@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.fields import header, ids, moment, number, placed, records
+from assay.components.ingest.readers.chunks import moment, number, placed
 from assay.components.ingest.readers.reader import Chunks, Reader
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import texts
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _sentiment(column: str) -> Callable[[pl.DataFrame], list[pl.Expr]]:
     """0 and 1 are no stars: what they mean goes along."""
     words = {"0": "negative", "1": "positive"}
     return lambda chunk: [
-        ids(chunk[column])
+        texts(chunk[column])
         .replace_strict(words, default=None, return_dtype=pl.String)
         .alias("attribute.sentiment")
     ]
@@ -103,7 +105,7 @@ LAYOUTS = (
 
 
 def _layout(source: Source) -> _Layout | None:
-    columns = set(header(source))
+    columns = set(source.columns)
     return next(
         (
             layout
@@ -121,7 +123,7 @@ def _claims(source: Source) -> str | None:
 
 def _read(source: Source, ledger: Ledger) -> Chunks:
     layout = _layout(source) or LAYOUTS[0]
-    for chunk in records(source, list(layout.fields.values())):
+    for chunk in records(source, dict.fromkeys(layout.fields.values())):
         made = [_column(chunk, to, name, source, ledger).alias(to) for to, name in layout.fields.items()]
         yield placed("reviews", chunk.select("row", *made, *layout.more(chunk)), source)
 
@@ -131,7 +133,7 @@ def _column(chunk: pl.DataFrame, to: str, name: str, source: Source, ledger: Led
         return number(chunk, name, source, ledger)
     if to == "timestamp":
         return moment(chunk, name, source, ledger)
-    return ids(chunk[name])
+    return texts(chunk[name])
 
 
 REVIEWS = Reader(

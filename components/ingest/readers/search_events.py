@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
+import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.attributes import extras
 from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.readers.pairs import splits
+from assay.components.ingest.readers.values import moments
 from assay.components.ingest.seen import Seen, hashed
 
 _LAST = 32767
@@ -91,9 +92,6 @@ def times(series: pd.Series) -> pd.Series:
     Args:
         series: ISO texts, times, or seconds, milliseconds, microseconds or nanoseconds.
     """
-    number = pd.to_numeric(series, errors="coerce") if series.dtype.kind not in "mM" else series[:0]
-    if not number.notna().any():
-        return pd.to_datetime(series, utc=True, errors="coerce", format="ISO8601")
-    size = np.log10(max(1.0, float(number.abs().median())))
-    unit = "s" if size < 11 else "ms" if size < 14 else "us" if size < 17 else "ns"
-    return pd.to_datetime(number, unit=unit, utc=True, errors="coerce")
+    plain = series.dtype.kind in "mMiuf" or isinstance(series.dtype, pd.StringDtype)
+    series = series if plain else as_text(series)
+    return moments(pl.from_pandas(series)).to_pandas().set_axis(series.index)

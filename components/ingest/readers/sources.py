@@ -18,15 +18,18 @@ from typing import Any
 import fsspec
 import polars as pl
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import sha256_of
+from assay.components.ingest.readers.delimited import batches
+from assay.components.ingest.readers.objects import json_object
 
 ROWS = 200_000
 """Rows of a chunk, about."""
+BLOCK = 1 << 20
+"""Bytes of a text file decoded at once, where its first lines may be all that is asked for."""
 HEAD = 5
-"""Lines that a reader may look at."""
+"""Lines, or objects, that a reader may look at."""
 COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 """{first bytes: compression}: names lie."""
 _ENDINGS = (".gz", ".gzip", ".zst", ".zstd")
@@ -114,11 +117,7 @@ class Source:
         """The first lines that are not empty, without their ends; [] of parquet."""
         if self.kind == "parquet":
             return []
-        lines = []
-        for _, line in self.lines():
-            lines.append(line)
-            if len(lines) == HEAD:
-                break
+        lines = [line for _, line in islice(self.lines(), HEAD)]
         if not lines:
             raise BadInput(f"{self.path}: the file is empty")
         return lines
@@ -130,22 +129,58 @@ class Source:
 
     @cached_property
     def columns(self) -> list[str]:
-        """Names in the first line of a csv, keys of the first object of a jsonl, columns of a parquet."""
+        """Names of the columns: of a parquet; in the first line of a csv, whatever its ending.
+
+        Of a jsonl or json those of the first few objects.
+
+        Raises:
+            BadInput: The first line of a csv is no header; a line of a jsonl is no object.
+        """
         if self.kind == "parquet":
             return list(self._parquet().schema_arrow.names)
-        if self.kind == "jsonl":
-            _, first = next(self.objects())
-            return list(first)
-        if self.kind == "json":
-            document = self.document()
-            return list(document) if isinstance(document, dict) else []
-        if self.kind == "lines":
-            return []
-        return next(csv.reader([self.head[0].removeprefix("\ufeff")], delimiter=self.delimiter))
+        if self.kind in ("jsonl", "json"):
+            return list(dict.fromkeys(key for _, row in islice(self.objects(), HEAD) for key in row))
+        try:
+            return next(csv.reader([self.head[0]], delimiter=self.delimiter))
+        except csv.Error as error:
+            if self.kind == "lines":
+                return []
+            raise BadInput(f"{self.path}: the first line is no header: {error}") from error
 
     def has(self, *names: str) -> bool:
         """Whether all of these columns are there."""
         return set(names) <= set(self.columns)
+
+    def blocks(self, size: int = BLOCK, latin: bool = False) -> Iterator[tuple[int, list[str]]]:
+        """(number of the first, from 1; lines without their ends, empty ones too), some bytes at a time.
+
+        Args:
+            size: Bytes decoded at once, about.
+            latin: Take a block that is no UTF-8 for Latin-1.
+
+        Raises:
+            BadInput: Not UTF-8, or the compressed file ends early; after the lines before.
+        """
+        number, rest, block = 1, b"", b"-"
+        with self.open() as stream:
+            while block:
+                try:
+                    block = stream.read(size)
+                except (EOFError, OSError) as error:
+                    raise BadInput(f"{self.path}: ends early, after line {number - 1}: {error}") from error
+                whole, mark, rest = (rest + block).rpartition(b"\n") if block else (rest, rest, b"")
+                if not mark:
+                    continue
+                lines, bad = _decoded(whole, latin)
+                if number == 1:
+                    lines[0] = lines[0].removeprefix("\ufeff")
+                yield number, lines
+                number += len(lines)
+                if bad:
+                    raise BadInput(
+                        f"{self.path}, line {number - 1}: not UTF-8 (byte 0x{bad:02x}); "
+                        "convert it first, e.g. iconv -f latin1 -t utf-8"
+                    )
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """(number from 1, text) of each line that is not empty.
@@ -153,34 +188,35 @@ class Source:
         Raises:
             BadInput: Not UTF-8, or the compressed file ends early.
         """
-        number = 0
-        with self.open() as stream:
-            try:
-                for number, raw in enumerate(_split(stream), start=1):
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-                    if line.strip():
-                        yield number, line
-            except UnicodeDecodeError as error:
-                raise BadInput(
-                    f"{self.path}, line {number}: not UTF-8 (byte 0x{error.object[error.start]:02x}); "
-                    "convert it first, e.g. iconv -f latin1 -t utf-8"
-                ) from error
-            except (EOFError, OSError) as error:
-                raise BadInput(f"{self.path}: ends early, after line {number}: {error}") from error
+        for first, lines in self.blocks():
+            for number, line in enumerate(lines, start=first):
+                if line and not line.isspace():
+                    yield number, line
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(line, object) of a jsonl.
+        """(number from 1, object) of each line of a jsonl, or of each element of a json.
 
         Raises:
-            BadInput: A line is no JSON object: also the last one, where a file was cut.
+            BadInput: A line or an element is no JSON object: also the last one, where a file was cut.
         """
+        if self.kind == "json":
+            yield from self._elements()
+            return
         for number, line in self.lines():
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise BadInput(f"{self.path}, line {number}: not JSON: {error}") from error
+            yield number, json_object(self.path, number, line)
+
+    def _elements(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Of a list of objects, of the one such list that an object holds, or the object itself."""
+        document = self.document()
+        if isinstance(document, dict):
+            held = [v for v in document.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
+            document = held[0] if len(held) == 1 else [document]
+        if not isinstance(document, list):
+            raise BadInput(f"{self.path}: expected a list of objects, found {type(document).__name__}")
+        for number, row in enumerate(document, start=1):
             if not isinstance(row, dict):
-                raise BadInput(f"{self.path}, line {number}: expected an object, found {type(row).__name__}")
+                kind = type(row).__name__
+                raise BadInput(f"{self.path}, element {number}: expected an object, found {kind}")
             yield number, row
 
     def document(self) -> Any:
@@ -207,76 +243,23 @@ class Source:
         Raises:
             BadInput: Not well-formed, with the row; not UTF-8; no rows.
         """
+        columns = list(names) or self.columns
+        if "row" in columns:
+            raise BadInput(f"{self.path}: a column is called 'row', as rows are counted here; rename it")
         rows = 0
         for batch in (
-            self._parquet_batches() if self.kind == "parquet" else self._csv_batches(names, delimiter)
+            self._parquet_batches()
+            if self.kind == "parquet"
+            else batches(self.path, self.open(), columns, delimiter or self.delimiter, header=not names)
         ):
             frame = pl.DataFrame(pl.from_arrow(batch))
-            if "row" in frame.columns:
-                raise BadInput(f"{self.path}: a column is called 'row', as rows are counted here; rename it")
             if len(frame):
+                # A column without a name gets one on the way.
+                frame.columns = columns
                 yield frame.with_row_index("row", offset=rows + 1)
                 rows += len(frame)
         if not rows:
             raise BadInput(f"{self.path}: no rows")
-
-    def _csv_batches(self, names: Sequence[str], delimiter: str) -> Iterator[pa.RecordBatch]:
-        columns = list(names) or self.columns
-        if len(set(columns)) < len(columns):
-            twice = next(name for name in columns if columns.count(name) > 1)
-            raise BadInput(f"{self.path}: two columns are called {twice!r}")
-        mark = delimiter or self.delimiter
-
-        bad: list[str] = []
-
-        def wrong(row: Any) -> str:
-            number = row.number - (0 if names else 1)
-            bad.append(
-                f"row {number}: {row.actual_columns} cells where there are {row.expected_columns} names"
-            )
-            return "error"
-
-        with self.open() as opened:
-            stream = _Tail(opened)
-            try:
-                reader = pyarrow.csv.open_csv(
-                    pa.PythonFile(stream, "r"),
-                    pyarrow.csv.ReadOptions(
-                        column_names=columns,
-                        skip_rows=0 if names else 1,
-                        block_size=1 << 24,
-                        # One thread, so that a bad row has a number.
-                        use_threads=False,
-                    ),
-                    pyarrow.csv.ParseOptions(
-                        delimiter=mark, newlines_in_values=True, invalid_row_handler=wrong
-                    ),
-                    pyarrow.csv.ConvertOptions(
-                        column_types=dict.fromkeys(columns, pa.string()),
-                        null_values=[""],
-                        strings_can_be_null=True,
-                        quoted_strings_can_be_null=True,
-                    ),
-                )
-                last = None
-                for batch in reader:
-                    last = batch[-1][len(batch) - 1].as_py() if len(batch) else last
-                    yield batch
-                if stream.ends_in_quotes(last or "", mark):
-                    raise BadInput(
-                        f"{self.path}, the last row: its last cell {(last or '')[:40]!r} begins with a quote "
-                        "and ends with none: the file was cut"
-                    )
-            except pa.ArrowInvalid as error:
-                if bad:
-                    raise BadInput(
-                        f"{self.path}, {bad[0]}: the file was cut, or a cell has a delimiter outside quotes"
-                    ) from error
-                if "Empty CSV" in str(error) or "no data" in str(error).lower():
-                    raise BadInput(f"{self.path}: no rows") from error
-                raise BadInput(f"{self.path}: not a well-formed csv: {error}") from error
-            except OSError as error:
-                raise BadInput(f"{self.path}: ends early: {error}") from error
 
     def _parquet(self) -> pq.ParquetFile:
         try:
@@ -293,32 +276,16 @@ class Source:
             raise BadInput(f"{self.path}: not a readable parquet file: {error}") from error
 
 
-class _Tail:
-    """A stream that remembers its end, since pyarrow takes quotes that are never closed for a whole cell."""
-
-    def __init__(self, stream: Any):
-        self._stream = stream
-        self._end = b""
-        self.closed = False
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._stream.read(size)
-        self._end = block if len(block) >= 1 << 16 else (self._end + block)[-(1 << 16) :]
-        return block
-
-    def ends_in_quotes(self, cell: str, delimiter: str) -> bool:
-        """Whether the stream ended within quotes, the last cell being this one."""
-        return self._end.endswith((delimiter + '"' + cell.replace('"', '""')).encode())
-
-
-def _split(stream: Any) -> Iterator[bytes]:
-    """Lines of a stream that may not be able to say its own."""
-    rest = b""
-    while block := stream.read(1 << 20):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
+def _decoded(block: bytes, latin: bool) -> tuple[list[str], int]:
+    """(lines, 0); or those before the one that is not UTF-8, an empty one for it, and its byte."""
+    bad = 0
+    try:
+        text = block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        bad = 0 if latin else block[error.start]
+        good = block[: block.rfind(b"\n", 0, error.start) + 1]
+        text = block.decode("latin-1") if latin else good.decode("utf-8")
+    return text.replace("\r\n", "\n").removesuffix("\r").split("\n"), bad
 
 
 def expand(paths: Sequence[str]) -> list[Source]:

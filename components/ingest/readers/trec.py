@@ -7,8 +7,11 @@ import re
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.chunks import placed
+from assay.components.ingest.readers.lines import rows_of_cells
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.sources import ROWS, Source
+from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import numbers
 
 _QRELS = re.compile(r"\S+\s+\S+\s+\S+\s+-?\d+(\.\d+)?\s*")
 _RUN = re.compile(r"\S+\s+Q0\s+\S+\s+\d+\s+\S+\s+\S.*")
@@ -28,58 +31,36 @@ def _is_run(source: Source) -> str | None:
     return None
 
 
-def _cells(source: Source, count: int):
-    """(line, cells) of each line, with as many cells as the format has.
+def _numbers(frame: pl.DataFrame, name: str, source: Source) -> pl.Series:
+    """A column's numbers.
 
     Raises:
-        BadInput: A line has fewer or more: also the last one, where a file was cut.
+        BadInput: A text is none.
     """
-    for number, line in source.lines():
-        cells = line.split()
-        if len(cells) != count:
-            raise BadInput(f"{source.path}, line {number}: {len(cells)} cells, where a line has {count}")
-        yield number, cells
-
-
-def _in_chunks(name: str, rows, source: Source) -> Chunks:
-    chunk = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == ROWS:
-            yield name, pl.DataFrame(chunk).with_columns(source=pl.lit(source.name))
-            chunk = []
-    if chunk:
-        yield name, pl.DataFrame(chunk).with_columns(source=pl.lit(source.name))
-
-
-def _number(source: Source, line: int, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise BadInput(f"{source.path}, line {line}: {text!r} is no number") from error
+    found = numbers(frame[name])
+    if found.null_count():
+        row, text = frame.filter(found.is_null()).select("row", name).row(0)
+        raise BadInput(f"{source.path}, line {row}: {text!r} is no number")
+    return found
 
 
 def _read_qrels(source: Source, ledger: Ledger) -> Chunks:
     """Judgments; texts are in tables of their own, e.g. of BEIR."""
-    rows = (
-        {"query_id": q, "item_id": d, "grade": _number(source, line, grade), "row": line}
-        for line, (q, _, d, grade) in _cells(source, 4)
-    )
-    return _in_chunks("judgments", rows, source)
+    for frame in rows_of_cells(source, "", ("query_id", "iteration", "item_id", "grade")):
+        grade = _numbers(frame, "grade", source)
+        yield placed("judgments", frame.select("row", "query_id", "item_id", grade), source)
 
 
 def _read_run(source: Source, ledger: Ledger) -> Chunks:
     """Impressions. The order is that of the scores, ties by document descending, as trec_eval has it."""
-    table = pl.DataFrame(
-        [
-            {"query_id": q, "item_id": d, "score": _number(source, line, score), "row": line}
-            for line, (q, _, d, _, score, _) in _cells(source, 6)
-        ]
+    names = ("query_id", "q0", "item_id", "rank", "score", "tag")
+    table = pl.concat(
+        frame.select("row", "query_id", "item_id", _numbers(frame, "score", source))
+        for frame in rows_of_cells(source, "", names)
     )
     table = table.sort(["query_id", "score", "item_id"], descending=[False, True, True], maintain_order=True)
     position = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("query_id").alias("position")
-    shown = table.with_columns(position, source=pl.lit(source.name)).drop("score")
-    yield "impressions", shown.sort("row")
+    yield placed("impressions", table.with_columns(position).drop("score").sort("row"), source)
 
 
 QRELS = Reader("trec_qrels", "TREC qrels: qid 0 docid rel", _is_qrels, _read_qrels)

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import EXAMPLES, Ledger
+from assay.components.ingest.readers.chunks import kept
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.records import kept, records, rows, text_of
+from assay.components.ingest.readers.records import of_objects, records
 from assay.components.ingest.readers.sources import Source
-from assay.components.ingest.readers.values import moments, numbers
+from assay.components.ingest.readers.values import joined_text, moments, numbers
 
 _OBJECT = "event_attributes.object"
 _POSITION = "event_attributes.position.ordinal"
@@ -53,7 +54,7 @@ def _claims(source: Source) -> str | None:
     if source.kind == "parquet":
         return _known(source.columns)
     if source.kind == "json":
-        answered = next(_answered(source), None) if source.has("hits") else None
+        answered = next(_answered(source), None)
         named = answered and _known(_keys(answered[1]))
         return named and f"search hits whose _source has {named}"
     first = source.head[0]
@@ -86,12 +87,14 @@ def _known(columns: list[str]) -> str | None:
 
 
 def _read(source: Source, ledger: Ledger) -> Chunks:
+    names = json.loads(source.head[0]) if source.kind == "jsonl" else source.columns
+    events = pl.lit("action_name" in names)
     for frame in _frames(source):
         event = pl.col("action_name").is_not_null()
         # Without an action and an object it is a query, but among events only if it has what queries have.
         told = pl.any_horizontal(pl.col("query_response_id", *_HITS).is_not_null())
         bare = pl.all_horizontal(pl.col(f"{_OBJECT}.object_id", f"{_OBJECT}.internal_id").is_null())
-        query = bare & (told | pl.lit(not source.has("action_name")))
+        query = bare & (told | ~events)
         frame = kept(frame, event | query, "missing_action", "query_id", source, ledger)
         frame = _plain(frame, source, ledger)
         yield from _events(frame.filter(event))
@@ -99,27 +102,24 @@ def _read(source: Source, ledger: Ledger) -> Chunks:
 
 
 def _frames(source: Source) -> Iterator[pl.DataFrame]:
-    if source.kind == "parquet":
-        yield from rows(source, _SCHEMA)
-        return
     if source.kind == "json":
-        yield from records(source, _answered(source), _SCHEMA, _with_objects)
+        yield from of_objects(source, _answered(source), _SCHEMA, _with_objects)
         return
-    first = source.head[0]
+    first = source.head[0] if source.kind != "parquet" else ""
     lines = source.lines()
     if _TABBED.match(first):
         lines = _untabbed(source)
     elif _ACT.fullmatch(first):
         lines = _documents(source)
-    elif source.kind == "csv":
-        yield from rows(source, _SCHEMA)
+    elif source.kind != "jsonl":
+        yield from records(source, _SCHEMA)
         return
     elif source.has("_source"):
         inside = {f"_source.{name}": dtype for name, dtype in _SCHEMA.items()}
-        for frame in records(source, lines, inside, _with_objects):
+        for frame in of_objects(source, lines, inside, _with_objects):
             yield frame.rename({name: name.removeprefix("_source.") for name in inside})
         return
-    yield from records(source, lines, _SCHEMA, _with_objects)
+    yield from of_objects(source, lines, _SCHEMA, _with_objects)
 
 
 def _with_objects(texts: pl.Series) -> pl.Series:
@@ -136,7 +136,8 @@ def _untabbed(source: Source) -> Iterator[tuple[int, str]]:
 
 def _answered(source: Source) -> Iterator[tuple[int, str]]:
     """The documents of an answer of `_search`, numbered by hit."""
-    found = source.document().get("hits")
+    document = source.document()
+    found = document.get("hits") if isinstance(document, dict) else None
     hits = found.get("hits") if isinstance(found, dict) else None
     for number, hit in enumerate(hits if isinstance(hits, list) else [], start=1):
         if isinstance(hit, dict) and isinstance(hit.get("_source"), dict):
@@ -184,7 +185,7 @@ def _plain(frame: pl.DataFrame, source: Source, ledger: Ledger) -> pl.DataFrame:
         user_id=pl.coalesce("user_id", "client_id"),
         session_id=pl.coalesce("session_id", "event_attributes.session_id"),
         item_id=pl.coalesce(f"{_OBJECT}.object_id", f"{_OBJECT}.internal_id"),
-        text=text_of(f"{_OBJECT}.name", f"{_OBJECT}.description"),
+        text=joined_text(f"{_OBJECT}.name", f"{_OBJECT}.description"),
         position=numbers(frame[_POSITION]).cast(pl.Int32, strict=False),
         hits=hits,
         source=pl.lit(source.name),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import polars as pl
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.chunks import kept
 from assay.components.ingest.readers.reader import Chunks, Reader
-from assay.components.ingest.readers.records import kept, rows, text_of
+from assay.components.ingest.readers.records import records
 from assay.components.ingest.readers.sources import Source
+from assay.components.ingest.readers.values import joined_text
 
 GRADES = {"exact": 2.0, "partial": 1.0, "irrelevant": 0.0}
 _QUERY = dict.fromkeys(("query_id", "query", "query_class"), pl.String)
@@ -44,14 +46,14 @@ def _claims(source: Source) -> str | None:
 def _read(source: Source, ledger: Ledger) -> Chunks:
     where = pl.lit(source.name).alias("source")
     if source.has("query_class"):
-        for frame in rows(source, _QUERY):
+        for frame in records(source, _QUERY):
             named = pl.col("query_class").alias("attribute.query_class")
             yield "queries", frame.select("query_id", "query", named, "row", where)
     elif source.has("product_name"):
-        for frame in rows(source, _PRODUCT):
+        for frame in records(source, _PRODUCT):
             yield "items", _items(frame).with_columns(where)
     else:
-        for frame in rows(source, _LABEL):
+        for frame in records(source, _LABEL):
             label = pl.col("label").str.to_lowercase()
             frame = frame.with_columns(
                 grade=label.replace_strict(GRADES, default=None, return_dtype=pl.Float64)
@@ -68,7 +70,7 @@ def _items(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(folded=folded).select(
         "row",
         item_id="product_id",
-        text=text_of("product_name", "product_class", "product_description", "folded"),
+        text=joined_text("product_name", "product_class", "product_description", "folded"),
         category=pl.coalesce(_HIERARCHY),
         type="product_class",
         colour=features.str.extract(r"(?:^|\|)\s*colou?r\s*:\s*([^|]*[^|\s])"),

@@ -94,7 +94,7 @@ def test_keys_of_another_shape_do_not_stop_a_file(tmp_path):
     tables, ledger, _ = read(*json_lines("reviews.jsonl", *odd)(tmp_path))
     assert tables["reviews"]["text"].to_list() == ["I now have 4 of the 5 available colors", "7"]
     assert ledger.repaired == {"unreadable_number": 1}
-    assert ledger.examples["unreadable_number"] == ["reviews.jsonl row 1: overall 'five'"]
+    assert ledger.examples["unreadable_number"] == ["reviews.jsonl, row 1: overall 'five'"]
 
 
 def test_a_record_cut_in_the_middle_is_named_by_its_line(tmp_path):

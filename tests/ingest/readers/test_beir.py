@@ -63,7 +63,7 @@ def test_a_score_that_is_none_is_counted(tmp_path):
     [
         (0, "line 7: not JSON"),
         (2, "row 7: 1 cells"),
-        (3, "line 7: expected an id, one tab"),
+        (3, "line 7: 1 cells, where a line has 2"),
         (5, "line 7: 1 cells"),
     ],
 )
@@ -75,5 +75,5 @@ def test_a_file_cut_within_a_record_is_refused(tmp_path, number, words):
 
 def test_a_tab_within_a_text_is_refused(tmp_path):
     text = "".join(f"{n}\ta\n" for n in range(6)) + "7\ta\tb\n"
-    with pytest.raises(BadInput, match="collection.tsv, line 7: expected an id, one tab and a text"):
+    with pytest.raises(BadInput, match="collection.tsv, line 7: 3 cells, where a line has 2"):
         read(written(tmp_path, "collection.tsv", text))

@@ -66,7 +66,7 @@ def test_segment(tmp_path):
     assert sorted(tables["items"].select("item_id", "text", "price").rows()) == [
         ("p1", "Runner Lark", 19.0), ("p2", "Boot", 29.5),
     ]  # fmt: skip
-    assert ledger.examples["unmapped_row"] == ["segment.jsonl row 7"]
+    assert ledger.examples["unmapped_row"] == ["segment.jsonl, row 7"]
 
 
 @pytest.mark.parametrize("name", ["ga4", "ga4/parquet"])
@@ -224,7 +224,7 @@ def test_values_that_cannot_be_read_are_counted_with_their_rows(tmp_path):
         {"stars": 5, "at": 1700000000, "place": 2},
     )
     assert ledger.repaired == {"unreadable_number": 1, "unreadable_time": 1}
-    assert ledger.examples["unreadable_time"] == ["log.jsonl row 1: timestamp 'soon'"]
+    assert ledger.examples["unreadable_time"] == ["log.jsonl, row 1: timestamp 'soon'"]
 
 
 def test_a_text_is_cut_only_where_the_mapping_says_so(tmp_path):

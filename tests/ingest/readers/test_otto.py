@@ -26,7 +26,7 @@ def test_a_session_without_events_is_counted(tmp_path):
     empty = [{"session": 7, "events": []}, {"session": 8, "events": None}]
     tables, ledger, _ = read(*json_lines("train.jsonl", *OTTO, *empty)(tmp_path))
     assert (len(tables["events"]), ledger.rows_in, ledger.dropped) == (3, 5, {"empty_list": 2})
-    assert ledger.examples["empty_list"] == ["train.jsonl row 3", "train.jsonl row 4"]
+    assert ledger.examples["empty_list"] == ["train.jsonl, row 3", "train.jsonl, row 4"]
 
 
 def test_a_session_cut_in_the_middle_is_refused(tmp_path):

@@ -44,5 +44,5 @@ def test_a_row_cut_in_the_middle_is_refused(tmp_path):
     (tmp_path / "ml.inter").write_text(
         "user_id:token\titem_id:token\trating:float\n" + "1\t2\t3\n" * 9 + "1\t2"
     )
-    with pytest.raises(BadInput, match=r"ml\.inter, row 11: 2 cells"):
+    with pytest.raises(BadInput, match=r"ml\.inter, row 10: 2 cells"):
         read(tmp_path / "ml.inter")

@@ -32,7 +32,7 @@ def test_a_time_that_is_none_is_counted(tmp_path):
     tables, ledger, _ = read(tmp_path / "log.csv")
     assert tables["events"]["timestamp"].null_count() == 1
     assert ledger.repaired == {"unreadable_number": 1, "unreadable_time": 1}
-    assert ledger.examples["unreadable_time"] == ["log.csv row 5: event_time 'yesterday'"]
+    assert ledger.examples["unreadable_time"] == ["log.csv, row 5: event_time 'yesterday'"]
 
 
 def test_a_row_cut_in_the_middle_is_refused(tmp_path):

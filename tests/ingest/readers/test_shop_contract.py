@@ -5,7 +5,7 @@ import gzip
 import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
-from assay.components.ingest.readers import fields, sources
+from assay.components.ingest.readers import lines, records, sources
 from assay.components.ingest.readers.known import READERS, claim
 from assay.components.ingest.readers.sources import Source, expand
 from assay.components.ingest.tables import SCHEMAS, logged_rows
@@ -81,7 +81,8 @@ def test_a_compressed_file_that_ends_early_is_refused(tmp_path, name):
 def test_the_size_of_a_chunk_changes_no_row(tmp_path, monkeypatch, name):
     paths = FILES[name](tmp_path)
     whole, ledger, _ = read(*paths)
-    monkeypatch.setattr(fields, "OBJECTS", 1)
+    monkeypatch.setattr(records, "CHARACTERS", 1)
+    monkeypatch.setattr(lines, "BYTES", 64)
     monkeypatch.setattr(sources, "ROWS", 1)
     parts, again, _ = read(*paths)
     assert {table: frame.to_dicts() for table, frame in parts.items()} == {

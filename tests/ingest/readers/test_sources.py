@@ -78,6 +78,42 @@ def test_a_file_that_cannot_be_read_says_where(tmp_path, name, data, words):
     assert name in str(refused.value)
 
 
+def test_lines_before_one_that_is_not_utf_8_are_read(tmp_path):
+    """What claims a file looks at the first alone."""
+    (tmp_path / "movies.dat").write_bytes("\ufeffa\r\n\nb\n".encode() + b"\xe9\nc\n")
+    source = Source(str(tmp_path / "movies.dat"))
+    seen = []
+    with pytest.raises(BadInput, match=r"movies.dat, line 4: not UTF-8 \(byte 0xe9\)"):
+        seen.extend(line for line in source.lines() if seen.append(line))
+    assert seen == [(1, "a"), (3, "b")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 64])
+def test_lines_whatever_the_size_of_a_block(tmp_path, monkeypatch, size):
+    (tmp_path / "a.txt").write_text("\ufeffé\r\n\n \nbb\nc", newline="")
+    blocks = list(Source(str(tmp_path / "a.txt")).blocks(size))
+    numbered = [(n, line) for first, lines in blocks for n, line in enumerate(lines, first)]
+    assert numbered == [(1, "é"), (2, ""), (3, " "), (4, "bb"), (5, "c")]
+
+
+def test_columns_of_every_kind_of_file(tmp_path):
+    for name, text in {
+        "no_ending": "a;b\n1;2\n",
+        "lines.jsonl": '{"a": 1}\n{"b": 2}\n',
+        "list.json": '[{"a": 1}, {"b": 2}]',
+        "held.json": '{"n": 2, "rows": [{"a": 1, "b": 2}]}',
+        "one.json": '{"a": [1], "b": {"c": 2}}',
+    }.items():
+        (tmp_path / name).write_text(text)
+        assert Source(str(tmp_path / name)).columns == ["a", "b"], name
+    (tmp_path / "5.json").write_text("5")
+    with pytest.raises(BadInput, match="expected a list of objects, found int"):
+        list(Source(str(tmp_path / "5.json")).objects())
+    (tmp_path / "long.csv").write_text('"' + "a" * 200_000 + '"\n1\n')
+    with pytest.raises(BadInput, match="long.csv: the first line is no header"):
+        _ = Source(str(tmp_path / "long.csv")).columns
+
+
 def test_quotes_at_the_end_are_no_sign_of_a_cut(tmp_path):
     for end in ('"x ""y"""', '","', '""', '"a,"', '5"', '"x"\n'):
         (tmp_path / "log.csv").write_text(f"a,b\n1,{end}")

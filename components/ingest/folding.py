@@ -1,6 +1,8 @@
-"""Cleaning: what no builder can use is dropped, what can be repaired is, and both are counted."""
+"""Texts of rows as samples hold them: white space folded, cut at a limit, no item without one."""
 
 from __future__ import annotations
+
+import sys
 
 import pandas as pd
 from assay.components.ingest.ledger import Ledger
@@ -9,7 +11,7 @@ MAX_CHARS = 4000
 """Characters of a text: far above what a ranker's 128 tokens hold, far below what stops a tokenizer."""
 
 
-def clean_texts(frame: pd.DataFrame, ledger: Ledger, max_chars: int = MAX_CHARS) -> pd.DataFrame:
+def fold_texts(frame: pd.DataFrame, ledger: Ledger, max_chars: int = MAX_CHARS) -> pd.DataFrame:
     """Fold white space, cut texts at the character limit, drop rows without item text.
 
     Args:
@@ -19,15 +21,12 @@ def clean_texts(frame: pd.DataFrame, ledger: Ledger, max_chars: int = MAX_CHARS)
     """
     frame = frame.copy()
     cut = pd.Series(False, index=frame.index)
-    for column in ("context", "item"):
-        text = folded(frame[column])
-        over = text.str.len() > max_chars
-        frame[column] = text.where(~over, text.str.slice(0, max_chars))
-        cut |= over
     # A text stands in for a missing id: folded and cut as it is, or one query would be two groups.
-    for column in ("group_id", "item_id"):
-        frame[column] = folded(frame[column]).str.slice(0, max_chars)
-    frame["segment"] = frame["segment"].where(frame["segment"].str.strip() != "", "unknown")
+    for column in ("context", "item", "group_id", "item_id"):
+        frame[column], over = _cut(frame[column], max_chars)
+        if column in ("context", "item"):
+            cut |= over
+    frame["segment"] = frame["segment"].where(folded(frame["segment"]) != "", "unknown")
     ledger.repair(
         "text_cut", int(cut.sum()), [f"item {i[:80]!r}" for i in frame.loc[cut, "item_id"].head(20)]
     )
@@ -40,7 +39,15 @@ def clean_texts(frame: pd.DataFrame, ledger: Ledger, max_chars: int = MAX_CHARS)
 
 
 def folded(text: pd.Series) -> pd.Series:
-    """Each run of white space as one space, none at the ends; each distinct text is looked at once."""
-    place, distinct = pd.factorize(text)
-    bare = pd.Series(distinct, dtype=object).str.replace(r"\s+", " ", regex=True).str.strip()
-    return pd.Series(bare.to_numpy()[place], index=text.index, dtype=object)
+    """Each run of white space as one space, none at the ends."""
+    return _cut(text, sys.maxsize)[0]
+
+
+def _cut(text: pd.Series, max_chars: int) -> tuple[pd.Series, pd.Series]:
+    """(folded, cut at the limit; whether it was above it)."""
+    # Each text once: a log says the same ones over and over.
+    codes, values = pd.factorize(text, use_na_sentinel=False)
+    once = pd.Series(values, dtype=object).str.replace(r"\s+", " ", regex=True).str.strip()
+    over = once.str.len() > max_chars
+    once = once.where(~over, once.str.slice(0, max_chars))
+    return once.take(codes).set_axis(text.index), over.take(codes).set_axis(text.index)
