@@ -19,6 +19,7 @@ from assay.components.ingest.building import Build, Built, Policy, Ranking
 from assay.components.ingest.clean import MAX_CHARS, clean_texts, folded
 from assay.components.ingest.cleaning.clean import clean
 from assay.components.ingest.cleaning.policy import Policy as Cleaning
+from assay.components.ingest.clicks.bias import decide, taken
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise
@@ -30,7 +31,7 @@ from assay.components.ingest.readers.mapping import reader_of
 from assay.components.ingest.readers.pairs import read_pairs
 from assay.components.ingest.readers.search_events import read_search_events
 from assay.components.ingest.readers.sources import data_sha256, expand, named
-from assay.components.ingest.search import ANY_CLICK, samples_from_impressions, samples_from_judgments
+from assay.components.ingest.search import samples_from_impressions, samples_from_judgments
 from assay.components.ingest.split import check_leaks, split_and_sample
 from assay.components.ingest.tables import LOGGED, Tables
 
@@ -163,7 +164,7 @@ def prepare(config: IngestConfig) -> Prepared:
                 "--max-grade: a log of clicks has no grades; name them with --columns label=COLUMN"
             )
         rows = read_search_events(frame, columns, ledger, split_column, drop)
-        built = Built(rows, "click", 1.0, config.relevant_at or ANY_CLICK)
+        built = search.from_flat(rows, ledger, _policy(config))
     else:
         rows, top = read_pairs(frame, columns, ledger, config.max_grade or None, split_column, drop)
         built = Built(rows, "grade", top, config.relevant_at or top / 2)
@@ -195,13 +196,17 @@ def prepare_tables(
     for name in LOGGED:
         if name not in task.reads:
             ledger.drop("not_of_this_task", len(tables.get(name, ())))
-    fields = ("max_grade", "relevant_at", "sample", "drop_unlabelled")
-    try:
-        policy = Policy(**config.policy, **{name: getattr(config, name) for name in fields})
-    except TypeError as error:
-        raise BadInput(f"policy: {error}") from error
+    policy = _policy(config)
     tables = protected(clean(tables, ledger, task.cleaning), ledger)
     return _prepared(task.build(tables, ledger, policy), ledger, config, columns or {}, reader)
+
+
+def _policy(config: IngestConfig) -> Policy:
+    fields = ("max_grade", "relevant_at", "sample", "drop_unlabelled")
+    try:
+        return Policy(**config.policy, **{name: getattr(config, name) for name in fields})
+    except TypeError as error:
+        raise BadInput(f"policy: {error}") from error
 
 
 def claims_of(config: IngestConfig) -> list[Claim] | None:
@@ -237,9 +242,13 @@ def _prepared(
     check_leaks(rows, built.clock)
     source = Path(config.data).name
     if built.label_source == "click":
-        samples = samples_from_impressions(rows, source, ledger, config.task)
+        samples = samples_from_impressions(rows, source, ledger, config.task, built.bias)
     else:
         samples = samples_from_judgments(rows, source, built.max_grade, ledger, config.task)
+    told: dict[str, Any] = {}
+    if built.bias is not None:
+        decision = decide(samples, built.bias, ledger)
+        samples, told = taken(samples, decision), {"bias": decision.facts}
     sizes = samples.loc[samples["split"] == "test"].groupby("group_id").size()
     metric = built.metric or ("ndcg@10" if (sizes >= 2).mean() > 0.5 else "auc")
     _check(samples, built, config.relevant_at, metric)
@@ -258,6 +267,7 @@ def _prepared(
         "noise": config.noise,
         "samples": {s: int((samples["split"] == s).sum()) for s in SPLITS},
         "groups": {s: int(samples.loc[samples["split"] == s, "group_id"].nunique()) for s in SPLITS},
+        **told,
     }
     return Prepared(samples, truth, facts, attributes_of(rows), ranking)
 
