@@ -166,7 +166,7 @@ def _with_store(config: RunConfig) -> RunConfig:
     file, columns = STORE[config.task]
     given: dict[str, Any] = {"data": str(folder / file)}
     given |= {} if config.columns else {"columns": columns}
-    if config.task == "review" and not config.relevant_at and config.policy.label == "liked":
+    if config.task == "review" and not config.relevant_at and config.policy.label in ("", "liked"):
         given["relevant_at"] = STORE_LIKED
     given |= {} if config.sample else {"sample": STORE_SAMPLE}
     given |= {} if config.test_sample else {"test_sample": STORE_TEST_SAMPLE}

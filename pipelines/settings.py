@@ -34,7 +34,13 @@ class Policy(BaseModel):
     holdout: str = Field(
         "", description="last event of each user, or what is last in time; the task's own way if not given"
     )
-    label: str = Field("liked", description="review: liked (by --relevant-at), rating or helpful")
+    label: str = Field(
+        "",
+        description="review: liked (by --relevant-at), rating or helpful; search: click or graded; the "
+        "task's own way if not given",
+    )
+    min_dwell: float = Field(0.0, description="search, graded: seconds below which a visit counts for none")
+    bias: str = Field("none", description="search: estimator of position bias, auto or none")
     keep_unclicked: float = Field(1.0, description="ads: share of unclicked training rows that is kept")
 
     @model_validator(mode="after")

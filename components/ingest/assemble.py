@@ -15,11 +15,12 @@ from assay.components.core.metrics import METRICS
 from assay.components.core.samples import SCHEMA, SPLITS, relevance, text_id
 from assay.components.ingest.attributes import attributes_of, attributes_of_all
 from assay.components.ingest.building import Built
+from assay.components.ingest.clicks.bias import Decision, decide, taken
 from assay.components.ingest.folding import fold_texts
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise, rows_to_flip
-from assay.components.ingest.scattered import Scattered, slots_in_order, slots_of
-from assay.components.ingest.search import samples_from_impressions, samples_from_judgments
+from assay.components.ingest.scattered import SLOTS, Scattered, slots_in_order, slots_of
+from assay.components.ingest.search import relied_on, samples_from_impressions, samples_from_judgments
 from assay.components.ingest.split import OUT, Groups, check_leaks, groups_of, split_and_sample
 
 _OF_GROUPS = ("group_id", "unit", "split", "click")
@@ -78,8 +79,19 @@ class _Totals:
         self.tested = min([self.tested, *rows["happened"][tested].tolist()])
         self.trained = max([self.trained, *rows["happened"][~tested].tolist()])
 
+    def count(self, samples: pd.DataFrame) -> None:
+        """Count how often a part's pairs were shown."""
+        if "shown" in samples:
+            times, pairs = np.unique(samples["shown"].to_numpy(np.float64), return_counts=True)
+            self.shown.update(dict(zip(times.tolist(), pairs.tolist(), strict=True)))
+
+    def mean_root(self) -> float:
+        """Of how often pairs were shown; the same whatever parts they came in."""
+        pairs = sum(self.shown.values())
+        return math.fsum(math.sqrt(times) * n for times, n in sorted(self.shown.items())) / max(pairs, 1)
+
     def add(self, samples: pd.DataFrame, relevant_at: float) -> None:
-        """Count a part's samples."""
+        """Count a part's samples, whose labels stand."""
         label = samples["label"]
         self.labels = (min(self.labels[0], label.min()), max(self.labels[1], label.max()))
         relevant = relevance(samples) >= relevant_at
@@ -94,9 +106,6 @@ class _Totals:
             self.lists[place] += int(among.sum())
         self.samples.update(samples["split"].value_counts().to_dict())
         self.groups.update(samples.groupby("split")["group_id"].nunique().to_dict())
-        if "shown" in samples:
-            times, pairs = np.unique(samples["shown"].to_numpy(np.float64), return_counts=True)
-            self.shown.update(dict(zip(times.tolist(), pairs.tolist(), strict=True)))
 
 
 class Assembly:
@@ -150,12 +159,20 @@ class Assembly:
             if built.clock == "all":
                 totals.clock(rows)
             merged = self._merged(rows.reset_index(drop=True), built, conflicts)
-            totals.add(merged, built.relevant_at)
+            totals.count(merged)
+            if built.bias is None:
+                totals.add(merged, built.relevant_at)
             attributes.append(attributes_of(rows))
             if self._rules.noise:
                 training.append(merged.loc[merged["split"] == "train", "sample_id"])
             samples.add(merged, slots_in_order(merged["sample_id"]))
             _keep_texts(texts, pd.concat([merged["context"], merged["item"]]))
+        decision = None
+        if built.bias is not None:
+            # Held in memory whole, as the rows were that tell of positions.
+            every = weighed(samples.read(range(SLOTS)), totals.mean_root())
+            decision = decide(every, built.bias, self._ledger)
+            totals.add(taken(every, decision), built.relevant_at)
         metric = built.metric or ("ndcg@10" if totals.lists[1] > 0.5 * totals.lists[0] else "auc")
         _check(totals, built, self._rules.relevant_at, metric)
         if built.ranking is not None:
@@ -163,13 +180,13 @@ class Assembly:
         ids = pd.concat(training).tolist() if training else []
         return Assembled(
             metric, totals, attributes_of_all(attributes), built, self._rules,
-            rows_to_flip(ids, self._rules.noise, self._rules.seed), samples, texts,
+            rows_to_flip(ids, self._rules.noise, self._rules.seed), decision, samples, texts,
         )  # fmt: skip
 
     def _merged(self, rows: pd.DataFrame, built: Built, conflicts: bool) -> pd.DataFrame:
         source, task = self._rules.source, self._rules.task
         if built.label_source == "click":
-            return samples_from_impressions(rows, source, self._ledger, task)
+            return samples_from_impressions(rows, source, self._ledger, task, built.bias)
         return samples_from_judgments(rows, source, built.max_grade, self._ledger, task, conflicts)
 
 
@@ -184,6 +201,7 @@ class Assembled:
         built: What is known of all rows.
         rules: What the samples were made by.
         last_flipped: As `rows_to_flip` gives it.
+        decision: Whether labels are corrected for positions, where that was asked.
     """
 
     metric: str
@@ -192,6 +210,7 @@ class Assembled:
     built: Built
     rules: Rules
     last_flipped: float
+    decision: Decision | None
     _samples: Scattered
     _texts: Scattered
 
@@ -200,17 +219,14 @@ class Assembled:
 
     def samples(self) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
         """(samples, truth of those to train on), part by part in `sample_id` order."""
-        mean = _mean_root(self.totals.shown)
+        mean = self.totals.mean_root()
         for part in self._samples.parts():
             found = self._samples.read(part)
             if not len(found):
                 continue
-            found = found.sort_values("sample_id").reset_index(drop=True)
-            if "shown" in found:
-                # A rate over n impressions has variance 1/n; the root keeps a bestseller from outweighing
-                # the tail.
-                root = np.sqrt(found.pop("shown").to_numpy(np.float64))
-                found["weight"] *= np.clip(root / mean, 0.1, 10.0)
+            found = weighed(found, mean)
+            if self.decision is not None:
+                found = taken(found, self.decision)
             if "position" in found:
                 found["position"] = found["position"].astype("Int16")
             built = self.built
@@ -228,10 +244,12 @@ class Assembled:
 _TYPES = {"features": SCHEMA.field("features").type}
 
 
-def _mean_root(shown: Counter[float]) -> float:
-    """Mean root of how often pairs were shown; the same whatever parts they came in."""
-    pairs = sum(shown.values())
-    return math.fsum(math.sqrt(times) * count for times, count in sorted(shown.items())) / max(pairs, 1)
+def weighed(samples: pd.DataFrame, mean: float) -> pd.DataFrame:
+    """Samples in order, without `shown`: their weights hold it."""
+    samples = samples.sort_values("sample_id").reset_index(drop=True)
+    if "shown" in samples:
+        samples["weight"] *= relied_on(samples.pop("shown").to_numpy(np.float64), mean)
+    return samples
 
 
 def _keep_texts(texts: Scattered, found: pd.Series) -> None:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 from assay.components.core.errors import BadInput
+from assay.components.ingest.clicks.bias import NONE, Bias
+from assay.components.ingest.clicks.estimators import AUTO, ESTIMATORS
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.tables import Tables
 
 _CHOICES = {
     "predict": ("item", "action", "category"),
-    "label": ("liked", "rating", "helpful"),
+    "label": ("", "liked", "rating", "helpful", "click", "graded"),
     "holdout": ("", "last", "time"),
+    "bias": (NONE, AUTO, *ESTIMATORS),
 }
 
 
@@ -31,7 +34,12 @@ class Policy:
         holdout: `last`: the last event of each user is tested; `time`: what happened after one moment. ""
             is the task's own way.
         label: Of a review: whether its product was `liked`, which is whether the rating reaches
-            `relevant_at`; the `rating` itself; or whether it was found `helpful`.
+            `relevant_at`; the `rating` itself; or whether it was found `helpful`. Of a search: `click`, or
+            `graded`, the most that was done as `LabelPolicy` grades it. "" is the task's own way: liked; and
+            judgments where there are some, else click.
+        min_dwell: Of graded searches: seconds below which a visit is as good as none.
+        bias: Of a search: the estimator of position bias, which is taken out of the labels unless that does
+            harm; `auto` takes harvesting where the log can tell; `none` leaves it in.
         keep_unclicked: Share of the unclicked training ads that is kept, each with one over it as its weight.
         max_grade: Grade of label 1; the largest there is if 0.
         relevant_at: Grade from which a row is relevant; the task's own way if 0.
@@ -45,7 +53,9 @@ class Policy:
     negatives: int = 4
     test_users: int = 300
     holdout: str = ""
-    label: str = "liked"
+    label: str = ""
+    min_dwell: float = 0.0
+    bias: str = NONE
     keep_unclicked: float = 1.0
     max_grade: float = 0.0
     relevant_at: float = 0.0
@@ -53,6 +63,8 @@ class Policy:
     drop_unlabelled: bool = False
 
     def __post_init__(self) -> None:
+        if not 0 <= self.min_dwell < float("inf"):
+            raise BadInput(f"policy.min_dwell {self.min_dwell}: seconds, 0 or more")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise BadInput(
@@ -66,6 +78,16 @@ class Policy:
             object.__setattr__(self, name, int(value))
         if not 0 < self.keep_unclicked <= 1:
             raise BadInput(f"policy.keep_unclicked {self.keep_unclicked}: a share in (0, 1]")
+
+    def labelled_by(self, task: str, *known: str) -> str:
+        """The label, one of those that a task knows; "" is its own way.
+
+        Raises:
+            BadInput: It is another task's.
+        """
+        if self.label not in ("", *known):
+            raise BadInput(f"policy.label {self.label}: --task {task} knows {', '.join(known)}")
+        return self.label
 
 
 @dataclass(frozen=True)
@@ -90,9 +112,11 @@ class Built:
     Attributes:
         rows: context, item, item_id, group_id, segment, source (text), split (None where the hash of the
             unit decides), and `grade` or `click` (float64); where there: weight, position (float64),
-            timestamp, `unit` (what a split must not tear, the group if absent), `label` (where it is not the
-            grade over the largest), `feature.NAME`, and `happened`, `seen_until` (int64: when the label came
-            about, and the last thing that the context knows of).
+            timestamp, `user_id` (text, null: whose the row is, the user or else the session), `unit` (what a
+            split must not tear, the group if absent), `label` (where it is not the grade over the largest, or
+            not the click), `propensity` (float64: the chance that it was looked at, where the log knows it),
+            `bought` (float64, 0 or 1), `feature.NAME`, and `happened`, `seen_until` (int64: when the label
+            came about, and the last thing that the context knows of).
         label_source: `grade` or `click`.
         max_grade: Grade of label 1.
         relevant_at: Grade or click rate from which a row is relevant.
@@ -101,6 +125,7 @@ class Built:
             all of them; "" nothing.
         ranking: Of a recommendation of items.
         keep_unclicked: Share of the unclicked lists to train on that is kept, as `Policy` has it.
+        bias: Of a search: what was found of positions, where it was asked for.
     """
 
     rows: pd.DataFrame
@@ -111,6 +136,7 @@ class Built:
     clock: str = ""
     ranking: Ranking | None = None
     keep_unclicked: float = 1.0
+    bias: Bias | None = None
 
 
 Build = Callable[[Tables, Ledger, Policy], Built]

@@ -14,11 +14,13 @@ ATTRIBUTES = ("category", "brand", "colour", "size", "type")
 """Roles that say something of an item, from which `embed` learns to read it out of texts."""
 BEHAVIOUR = ("price", "dwell")
 """Roles whose numbers become features of a row."""
-OF_TASKS = ("user", "session", "text", "helpful", "votes", "action", "order", "id", "feature")
+OF_SEARCH = ("user", "session", "cart", "purchase")
+"""Who was shown an item, and what he did beside clicking."""
+OF_TASKS = ("text", "helpful", "votes", "action", "order", "id", "feature")
 """Roles that only recommendations, reviews and ads know."""
 ROLES = (
     *("query", "item", "label", "group", "item_id", "segment", "click", "position", "timestamp"),
-    *(*ATTRIBUTES, *BEHAVIOUR, *OF_TASKS),
+    *(*ATTRIBUTES, *BEHAVIOUR, *OF_SEARCH, *OF_TASKS),
 )
 JOINED = ("item", "query", "item_id", "feature")
 """Roles that may be several columns; of a search only `item`."""
@@ -38,6 +40,10 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "type": ("type", "product_type"),
     "price": ("price",),
     "dwell": ("dwell", "dwell_time", "dwell_seconds"),
+    "user": ("user_id", "user"),
+    "session": ("session_id", "session"),
+    "cart": ("cart", "carted", "add_to_cart"),
+    "purchase": ("purchase", "purchased"),
 }
 """Names that are taken where no map names the role, in order; `group` is the query unless named."""
 

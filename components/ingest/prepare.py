@@ -56,9 +56,9 @@ class Task:
     whole: Callable[[Policy], bool] = lambda policy: False
     knowing: Callable[[Policy, Facts], Policy] = lambda policy, facts: policy
 
-    def reads_of(self, rows: Mapping[str, int]) -> tuple[str, ...]:
-        """Logged tables that it looks at: where there are judgments, a search asks nothing else."""
-        judged = self.needs[0] == "judgments" and rows.get("judgments")
+    def reads_of(self, rows: Mapping[str, int], policy: Policy) -> tuple[str, ...]:
+        """Logged tables that it looks at: judgments alone, where a search is learnt from them."""
+        judged = self.needs[0] == "judgments" and rows.get("judgments") and not search.of_clicks(policy)
         return self.needs[:1] if judged else self.reads
 
     def has_rows(self, tables: Tables) -> bool:
@@ -67,7 +67,12 @@ class Task:
 
 
 TASKS: dict[str, Task] = {
-    "search": Task(search.build, ("judgments", "impressions", "events"), ("judgments", "impressions")),
+    "search": Task(
+        search.build,
+        ("judgments", "impressions", "events"),
+        ("judgments", "impressions"),
+        whole=search.of_clicks,
+    ),
     # What somebody did counts whether or not he searched for it; popularity is that of all.
     "recommendation": Task(
         recommendation.build,
@@ -122,6 +127,18 @@ class IngestConfig:
     def how(self) -> Format:
         """How files are read."""
         return Format(**{one.name: getattr(self, one.name) for one in fields(Format)})
+
+    def building(self) -> Policy:
+        """What a builder is told.
+
+        Raises:
+            BadInput: The policy has no such setting, or no such value.
+        """
+        given = ("max_grade", "relevant_at", "sample", "drop_unlabelled")
+        try:
+            return Policy(**self.policy, **{name: getattr(self, name) for name in given})
+        except TypeError as error:
+            raise BadInput(f"policy: {error}") from error
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -199,12 +216,16 @@ def assembled(
         config.relevant_at,
     )  # fmt: skip
     assembly, spool = Assembly(rules, ledger, folder), Spool(folder / "read")
+    # What is asked of clicks is asked of all of them at once.
+    clicks: list[pd.DataFrame] | None = [] if search.of_clicks(config.building()) else None
 
     def add(name: str, chunk: Any) -> None:
-        if name == ROWS:
-            assembly.add(chunk.drop(columns="event", errors="ignore"))
-        else:
+        if name != ROWS:
             spool.add(name, chunk)
+        elif clicks is not None:
+            clicks.append(chunk.drop(columns="event", errors="ignore"))
+        else:
+            assembly.add(search.plain(chunk))
 
     if log is None:
         seen, how = Seen(), config.how()
@@ -216,6 +237,13 @@ def assembled(
     flat = [one.flat for one in files if one.flat is not None]
     if flat:
         built = built_of(flat, config.max_grade, config.relevant_at)
+        if clicks is not None and built.label_source != "click":
+            raise BadInput(
+                "policy.label and policy.bias ask for clicks; name their column with --columns click=COLUMN"
+            )
+        if clicks is not None:
+            built = search.from_flat(pd.concat(clicks, ignore_index=True), ledger, config.building())
+            assembly.add(built.rows)
     else:
         built = _built(spool, ledger, config, folder, assembly)
     found = assembly.finish(built)
@@ -232,21 +260,19 @@ def assembled(
         "noise": config.noise,
         "samples": {split: found.totals.samples[split] for split in SPLITS},
         "groups": {split: found.totals.groups[split] for split in SPLITS},
+        **({"bias": found.decision.facts} if found.decision else {}),
     }
 
 
 def _built(spool: Spool, ledger: Ledger, config: IngestConfig, folder: Path, assembly: Assembly) -> Built:
     """Rows of canonical tables to the assembly; what is known of all of them."""
     task = TASKS[config.task]
-    reads = task.reads_of(spool.rows)
+    policy = config.building()
+    reads = task.reads_of(spool.rows, policy)
     for name in LOGGED:
         if name not in reads:
-            ledger.drop("not_of_this_task", spool.rows.get(name, 0))
-    given = ("max_grade", "relevant_at", "sample", "drop_unlabelled")
-    try:
-        policy = Policy(**config.policy, **{name: getattr(config, name) for name in given})
-    except TypeError as error:
-        raise BadInput(f"policy: {error}") from error
+            reason = "judged_instead" if name in task.reads else "not_of_this_task"
+            ledger.drop(reason, spool.rows.get(name, 0))
 
     def chunks() -> Iterator[tuple[str, pl.DataFrame]]:
         return (chunk for chunk in spool.chunks() if chunk[0] in reads or chunk[0] not in LOGGED)

@@ -70,8 +70,19 @@ def mask_texts(tables: Tables, ledger: Ledger, items: bool = False) -> Tables:
 def protected(tables: Tables, ledger: Ledger) -> Tables:
     """Personal data masked; and ids of people turned into pseudonyms where there is a key for them."""
     tables = mask_texts(tables, ledger)
-    keyed = os.environ.get(KEY) or os.environ.get(KEY_FILE)
-    return pseudonymised(tables, id_key()) if keyed else tables
+    return pseudonymised(tables, id_key()) if _keyed() else tables
+
+
+def pseudonyms(ids: list[str]) -> list[str]:
+    """Pseudonyms in place of ids where there is a key for them; else the ids."""
+    if not _keyed():
+        return ids
+    key = id_key()
+    return [pseudonym(one, key) for one in ids]
+
+
+def _keyed() -> bool:
+    return bool(os.environ.get(KEY) or os.environ.get(KEY_FILE))
 
 
 # -- ids -----------------------------------------------------------------------------------------------------

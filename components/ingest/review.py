@@ -27,13 +27,15 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         policy: `label`, `max_grade`, `relevant_at`, `drop_unlabelled`.
 
     Raises:
-        BadInput: There are no reviews; a rating is missing or negative; holdout is not by hash.
+        BadInput: There are no reviews; a rating is missing or negative; holdout is not by hash; the label
+            is another task's.
     """
     reviews = tables.get("reviews")
     if reviews is None or not len(reviews):
         raise missing("review", "reviews", "texts with a rating, or with votes")
     if policy.holdout:
         raise BadInput(f"policy.holdout {policy.holdout}: reviews are split by product; leave it out")
+    policy.labelled_by("review", "liked", "rating", "helpful")
     reviews = _once(reviews, ledger)
     grade = _grade(policy)
     reviews = reviews.with_columns(grade.alias("grade"))

@@ -11,49 +11,45 @@ import numpy as np
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.clicks.propensities import Found
-from assay.components.ingest.clicks.shown import QUERY, usable
+from assay.components.ingest.clicks.shown import QUERY, pages_of, read_until, usable
 
 TINY = 1e-12
+_NO_PAGES = "cascade models read pages: impressions need query_id, the search they were shown for"
 
 
-def _pages(impressions: pl.DataFrame) -> pl.DataFrame:
-    """Usable impressions of searches, an item once a page, with the positions of its first and last click.
+def cascade(counts: pl.DataFrame) -> Found:
+    """A position is examined unless something above it was clicked.
+
+    Args:
+        counts: `statistics` with the stop `first`.
 
     Raises:
-        BadInput: As `usable`, or no impression names its search.
+        BadInput: No impression names its search.
     """
-    rows = usable(impressions).filter(pl.col("query_id").is_not_null())
-    if rows.is_empty():
-        raise BadInput("cascade models read pages: impressions need query_id, the search they were shown for")
-    page = rows.group_by("query_id", QUERY, "item_id").agg(
-        pl.col("position").min(), clicked=pl.col("clicked").max() > 0
-    )
-    clicks = pl.col("position").filter("clicked")
-    return page.with_columns(first=clicks.min().over("query_id"), last=clicks.max().over("query_id")).sort(
-        "query_id", "position", "item_id"
-    )
-
-
-def cascade(impressions: pl.DataFrame) -> Found:
-    """A position is examined unless something above it was clicked."""
-    page = _pages(impressions)
-    read = page.filter(pl.col("first").is_null() | (pl.col("position") <= pl.col("first")))
-    several = int((page["first"] != page["last"]).fill_null(False).any())
+    by_pair, examined = _read(counts)
     told = (
-        ("pages have several clicks, which a cascade cannot explain: they are left out",) if several else ()
+        ("pages have several clicks, which a cascade cannot explain: they are left out",)
+        if counts["page_clicks"].sum() > counts["read_clicks"].sum()
+        else ()
     )
-    return Found(_survival(page, "first"), 0, _likelihood(_rates(read)), told)
+    return Found(examined, 0, _likelihood(by_pair), told)
 
 
-def simplified_dbn(impressions: pl.DataFrame) -> Found:
-    """A position is examined unless the last click is above it."""
-    page = _pages(impressions)
-    rates = dbn_relevance(impressions)
-    satisfied = np.clip(rates["satisfaction"].fill_null(0.5).to_numpy(), TINY, 1 - TINY)
-    clicks = rates["clicks"].to_numpy()
-    last = rates["last_clicks"].to_numpy()
+def simplified_dbn(counts: pl.DataFrame) -> Found:
+    """A position is examined unless the last click is above it.
+
+    Args:
+        counts: `statistics` with the stop `last`.
+
+    Raises:
+        BadInput: No impression names its search.
+    """
+    by_pair, examined = _read(counts)
+    clicks, last = by_pair["clicks"].to_numpy(), by_pair["stops"].to_numpy()
+    satisfied = np.divide(last, clicks, out=np.full(len(last), 0.5), where=clicks > 0)
+    satisfied = np.clip(satisfied, TINY, 1 - TINY)
     after = float((last * np.log(satisfied) + (clicks - last) * np.log1p(-satisfied)).sum())
-    return Found(_survival(page, "last"), 0, _likelihood(rates) + after)
+    return Found(examined, 0, _likelihood(by_pair) + after)
 
 
 def dbn_relevance(impressions: pl.DataFrame) -> pl.DataFrame:
@@ -65,18 +61,18 @@ def dbn_relevance(impressions: pl.DataFrame) -> pl.DataFrame:
     Returns:
         By `asked` and `item_id`: shown (impressions that were read), clicks, last_clicks, attraction (clicks
         a reading), satisfaction (last clicks a click; null without one) and relevance (0 without a click).
+
+    Raises:
+        BadInput: As `usable`, or no impression names its search.
     """
-    page = _pages(impressions)
-    return _rates(page.filter(pl.col("last").is_null() | (pl.col("position") <= pl.col("last"))))
-
-
-def _rates(read: pl.DataFrame) -> pl.DataFrame:
-    clicks = pl.col("clicked").sum()
-    counted = read.group_by("asked", "item_id").agg(
+    pages = pages_of(usable(impressions), QUERY, pl.col("item_id"))
+    if pages.is_empty():
+        raise BadInput(_NO_PAGES)
+    counted = pages.filter(read_until("last")).group_by("asked", "item_id").agg(
         shown=pl.len(),
-        clicks=clicks,
+        clicks=pl.col("clicked").sum(),
         last_clicks=(pl.col("clicked") & (pl.col("position") == pl.col("last"))).sum(),
-    )
+    )  # fmt: skip
     attraction = pl.col("clicks") / pl.col("shown")
     satisfaction = pl.when(pl.col("clicks") > 0).then(pl.col("last_clicks") / pl.col("clicks"))
     return counted.with_columns(
@@ -86,16 +82,21 @@ def _rates(read: pl.DataFrame) -> pl.DataFrame:
     ).sort("asked", "item_id")
 
 
-def _likelihood(rates: pl.DataFrame) -> float:
-    shown, clicks = (rates[name].to_numpy().astype(np.float64) for name in ("shown", "clicks"))
+def _read(counts: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
+    """Readings, clicks and stops of each pair that was read; and the share of each position that was read."""
+    shown = counts.filter(pl.col("position") > 0)
+    if not shown["on_page"].sum():
+        raise BadInput(_NO_PAGES)
+    sums = pl.col("on_page", "read", "read_clicks", "stops").sum()
+    by_pair = shown.group_by("pair").agg(sums).filter(pl.col("read") > 0).sort("pair")
+    by_position = shown.group_by("position").agg(sums).filter(pl.col("on_page") > 0)
+    examined = np.full(int(shown["position"].max()), np.nan)  # type: ignore[arg-type]
+    read = (by_position["read"] / by_position["on_page"]).to_numpy()
+    examined[by_position["position"].to_numpy() - 1] = np.where(read > 0, read, np.nan)
+    return by_pair.select("pair", "stops", shown="read", clicks="read_clicks"), examined
+
+
+def _likelihood(by_pair: pl.DataFrame) -> float:
+    shown, clicks = (by_pair[name].to_numpy().astype(np.float64) for name in ("shown", "clicks"))
     rate = np.clip(clicks / shown, TINY, 1 - TINY)
     return float((clicks * np.log(rate) + (shown - clicks) * np.log1p(-rate)).sum())
-
-
-def _survival(page: pl.DataFrame, click: str) -> np.ndarray:
-    """Share of a position's impressions that were read: no `click` of their page lies above them."""
-    read = (pl.col(click).is_null() | (pl.col("position") <= pl.col(click))).mean()
-    by_position = page.group_by("position").agg(read=read).sort("position")
-    examined = np.full(int(page["position"].max()), np.nan)  # type: ignore[arg-type]
-    examined[by_position["position"].to_numpy() - 1] = by_position["read"].to_numpy()
-    return np.where(examined > 0, examined, np.nan)

@@ -19,46 +19,76 @@ from assay.components.ingest.clicks.propensities import (
     Found,
     Propensities,
 )
-from assay.components.ingest.clicks.shown import Cells, cells_of
+from assay.components.ingest.clicks.shown import Cells, cells_of, statistics
 
 Estimator = Callable[[pl.DataFrame, Cells], Found]
-"""Table `impressions` with `clicked` in [0, 1], and the same as counts -> what was found of its positions."""
+"""Counts of a log as `statistics` gives them, and the same as cells -> what was found of its positions."""
 ESTIMATORS: dict[str, Estimator] = {
     "harvesting": lambda _, cells: harvesting(cells),
     "pbm": lambda _, cells: pbm(cells),
-    "cascade": lambda impressions, _: cascade(impressions),
-    "dbn": lambda impressions, _: simplified_dbn(impressions),
+    "cascade": lambda counts, _: cascade(counts),
+    "dbn": lambda counts, _: simplified_dbn(counts),
     "coec": lambda _, cells: click_rates(cells),
 }
+STOPS = {"cascade": "first", "dbn": "last"}
+"""{estimator that looks at whole pages: the click below which nothing was read}."""
+AUTO = "auto"
+"""Harvesting, where the log has swaps enough to tell positions and items apart; else a refusal."""
 FLOOR = 0.05
 
 
-def estimate(impressions: pl.DataFrame, method: str = "harvesting", floor: float = FLOOR) -> Propensities:
-    """How likely each position is looked at.
+def counted(impressions: pl.DataFrame, method: str) -> pl.DataFrame:
+    """The counts that an estimator needs of a part of a log: `merged` adds up those of its parts."""
+    return statistics(impressions, STOPS.get(method, ""))
 
-    A position of which nothing is known counts as the nearest known one above it, or else below it.
+
+def estimate(impressions: pl.DataFrame, method: str = "harvesting", floor: float = FLOOR) -> Propensities:
+    """How likely each position is looked at, from all of a log: see `estimated`.
 
     Args:
         impressions: Table `impressions`, with `clicked` in [0, 1]; rows without a position, an item or a
             known click are left out. The order of rows does not matter.
-        method: A name of `ESTIMATORS`.
+        method: A name of `ESTIMATORS`, or `auto`.
+        floor: Least propensity, in (0, 1].
+    """
+    return estimated(counted(impressions, method), method, floor)
+
+
+def estimated(counts: pl.DataFrame, method: str = "harvesting", floor: float = FLOOR) -> Propensities:
+    """How likely each position is looked at, from the counts of a log.
+
+    A position of which nothing is known counts as the nearest known one above it, or else below it.
+
+    Args:
+        counts: What `counted` gave of the log for this method, or `merged` of its parts.
+        method: A name of `ESTIMATORS`, or `auto`.
         floor: Least propensity, in (0, 1].
 
     Raises:
         BadInput: There is no such method, the floor is none, or the log tells nothing of positions.
     """
-    if method not in ESTIMATORS:
-        raise BadInput(f"position bias by {method}: no such estimator; known: {', '.join(ESTIMATORS)}")
+    if method not in (*ESTIMATORS, AUTO):
+        raise BadInput(
+            f"position bias by {method}: no such estimator; known: {', '.join(ESTIMATORS)}, {AUTO}"
+        )
     if not 0 < floor <= 1:
         raise BadInput(f"position bias: floor {floor}: write a propensity in (0, 1]")
-    cells = cells_of(impressions)
-    found = ESTIMATORS[method](impressions, cells)
+    cells = cells_of(counts)
+    if method == AUTO:
+        swapped = int((np.bincount(cells.pair) > 1).sum())
+        if swapped < ENOUGH_SWAPS:
+            raise BadInput(
+                f"position bias by {AUTO}: {swapped} pairs were seen at several positions (enough: "
+                f"{ENOUGH_SWAPS}): positions and items cannot be told apart; take more of the log"
+            )
+        method = "harvesting"
+    found = ESTIMATORS[method](counts, cells)
     known = np.flatnonzero(np.isfinite(found.examined))
     if not len(known):
         raise BadInput(f"position bias by {method}: no position has clicks enough; give a longer log")
     place = known[np.maximum(np.searchsorted(known, np.arange(cells.depth), side="right") - 1, 0)]
     relative = found.examined[place] / found.examined[known].max()
-    diagnostics = _diagnostics(cells, relative, len(impressions))
+    diagnostics = _diagnostics(cells, relative, int(counts["shown"].sum()))
     diagnostics |= {"unknown_positions": cells.depth - len(known), "floored": int((relative < floor).sum())}
     return Propensities(
         method,

@@ -72,6 +72,7 @@ def do_no_harm(
     margin: float = MARGIN,
     risk: float = RISK,
     seed: int = 0,
+    strengths: tuple[float, ...] = STRENGTHS,
 ) -> Verdict:
     """Train a cheap ranker on the same rows either way, and see how each ranks the trusted lists.
 
@@ -90,6 +91,7 @@ def do_no_harm(
         margin: What may be lost, relative to the naive ranker.
         risk: Largest chance of losing more.
         seed: Of the resampling of lists.
+        strengths: As `learnt` has them.
 
     Raises:
         BadInput: All labels are 0, or all are 1, either way.
@@ -101,7 +103,7 @@ def do_no_harm(
     if count < FEWEST:
         why = f"{count} trusted lists can be ranked, {FEWEST} are needed: fell back to naive labels"
         return Verdict(False, why, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, count)
-    reached = [lists.ndcg(learnt(features, taught, target)) for taught in (naive, corrected)]
+    reached = [lists.ndcg(learnt(features, taught, target, strengths)) for taught in (naive, corrected)]
     naively, better = (float(each.mean()) for each in reached)
     difference = reached[1] - reached[0]
     draws = mean_draws(difference[None], seed)[0]

@@ -150,10 +150,23 @@ def corrected_pairs(weighed: Weighed, value: str = "clicked") -> Weighed:
     return Weighed(pairs, weighed.facts | facts)
 
 
-def weight_of(looks: np.ndarray) -> np.ndarray:
-    """Weight of labels that come from so many looks: 1 on average, then held in [0.01, 10]. (n,) float64."""
-    share = looks / (looks + ENOUGH_LOOKS)
-    return np.clip(share / share.mean(), LIGHTEST, HEAVIEST)
+def share_of(looks: np.ndarray) -> np.ndarray:
+    """Inverse variance of labels of so many looks: looks / (looks + `ENOUGH_LOOKS`). (n,) float64."""
+    return looks / (looks + ENOUGH_LOOKS)
+
+
+def weight_of(looks: np.ndarray, mean: float | None = None) -> np.ndarray:
+    """Weight of labels that come from so many looks: 1 on average, then held in [0.01, 10].
+
+    Args:
+        looks: (n,) >= 0.
+        mean: Of `share_of` all labels, where these are a part of them.
+
+    Returns:
+        (n,) float64.
+    """
+    share = share_of(looks)
+    return np.clip(share / (share.mean() if mean is None else mean), LIGHTEST, HEAVIEST)
 
 
 def effective_size(weight: np.ndarray) -> float:

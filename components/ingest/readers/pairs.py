@@ -8,6 +8,7 @@ from assay.components.core.errors import BadInput
 from assay.components.ingest.attributes import extras
 from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.privacy import pseudonyms
 
 
 def read_pairs(
@@ -30,7 +31,7 @@ def read_pairs(
 
     Returns:
         (judgments, largest grade): columns context, item, item_id, group_id, segment, grade, split (None
-        where the file does not say), and what `extras` finds.
+        where the file does not say), and what `extras` and `whose` find.
 
     Raises:
         BadInput: Grades that cannot be used; a split of another name.
@@ -66,8 +67,28 @@ def read_pairs(
             "split": splits(frame, split_column),
         }
         | extras(frame, columns)
+        | whose(frame, columns)
     )
     return judgments.reset_index(drop=True), largest
+
+
+def whose(frame: pd.DataFrame, columns: dict[str, list[str]]) -> dict[str, pd.Series]:
+    """Columns `user_id`, the user or else the session of a row, and `session_id`, where there are some.
+
+    Text, None where nobody is named; pseudonyms where there is a key for them.
+    """
+    found = {}
+    for role in (role for role in ("user", "session") if role in columns):
+        codes, names = pd.factorize(as_text(frame[columns[role][0]]))
+        named = pseudonyms(names.tolist())
+        known = np.array(
+            [name if said else None for name, said in zip(named, names, strict=True)], dtype=object
+        )
+        found[f"{role}_id"] = pd.Series(known[codes], index=frame.index, dtype=object)
+    if "session_id" in found:
+        user = found.get("user_id", found["session_id"])
+        found["user_id"] = user.where(user.notna(), found["session_id"])
+    return found
 
 
 _SPLIT_NAMES = {

@@ -8,7 +8,7 @@ from assay.components.core.errors import BadInput
 from assay.components.ingest.attributes import extras
 from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.pairs import splits
+from assay.components.ingest.readers.pairs import splits, whose
 from assay.components.ingest.readers.values import moments
 from assay.components.ingest.seen import Seen, hashed
 
@@ -27,7 +27,8 @@ def read_search_events(
     """Impressions out of a flat log.
 
     Args:
-        frame: The file's table. A column `event_id`, where there is one, tells an event sent twice.
+        frame: The file's table. A column `event_id`, where there is one, tells an event sent twice; a column
+            `query_id` which rows are of one search.
         columns: A complete column map with `click`.
         ledger: Where drops are counted.
         split_column: Column that names each row's split, if any.
@@ -37,7 +38,9 @@ def read_search_events(
     Returns:
         Columns context, item, item_id, group_id, segment, click (0.0 or 1.0), position (float, NaN where
         missing or no rank), timestamp (UTC, NaT where missing), split (None where the file does not say),
-        `event` (UInt64, hash of its id) where events have ids, and what `extras` finds.
+        `event` (UInt64, hash of its id) where events have ids,
+        where there `carted` and `bought` (0.0 or 1.0) and `query_id` (text, None: the search), and what
+        `extras` and `whose` find.
 
     Raises:
         BadInput: A click is not 0 or 1; a split of another name.
@@ -69,6 +72,14 @@ def read_search_events(
         position = position.where(rank)
     item = text_of(frame, columns["item"])
     nothing = pd.Series(None, index=frame.index, dtype=object)
+    done = {
+        name: (numbers(frame[columns[role][0]]) > 0).astype("float64")
+        for role, name in (("cart", "carted"), ("purchase", "bought"))
+        if role in columns
+    }
+    if "query_id" in frame:
+        search = as_text(frame["query_id"])
+        done["query_id"] = search.where(search != "", None)
     return pd.DataFrame(
         {
             "context": text_of(frame, columns["query"]),
@@ -83,6 +94,8 @@ def read_search_events(
         }
         | ({"event": frame["event"]} if "event_id" in frame else {})
         | extras(frame, columns)
+        | whose(frame, columns)
+        | done
     ).reset_index(drop=True)
 
 

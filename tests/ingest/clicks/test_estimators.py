@@ -6,9 +6,9 @@ import pytest
 from assay.components.core.errors import BadInput
 from assay.components.ingest.clicks.cascade import dbn_relevance
 from assay.components.ingest.clicks.coec import coec
-from assay.components.ingest.clicks.estimators import ESTIMATORS, estimate
+from assay.components.ingest.clicks.estimators import ESTIMATORS, counted, estimate, estimated
 from assay.components.ingest.clicks.pbm import attraction_of, pbm
-from assay.components.ingest.clicks.shown import DEEPEST, Cells, cells_of
+from assay.components.ingest.clicks.shown import DEEPEST, PAIR, Cells, cells_of, merged, statistics
 from assay.examples.store import StoreConfig, simulate
 
 from tests.ingest.clicks.logs import searches, table
@@ -40,6 +40,28 @@ def test_every_estimator_keeps_the_contract(log, method):
     assert found.of(np.array([np.nan, 0])).tolist() == [mean, mean]
     mixed = estimate(log.sample(fraction=1, shuffle=True, seed=3), method, floor=0.1)
     assert mixed.as_dict() == found.as_dict()
+
+
+@pytest.mark.parametrize("method", list(ESTIMATORS))
+def test_counts_of_parts_add_up_to_those_of_the_log(log, method):
+    """A part may hold no click at all, or nothing that tells of positions."""
+    lost = log.head(7).with_columns(position=None)
+    log = pl.concat([log, lost])
+    part = pl.col("query_id").cast(int) % 3
+    quiet = log.head(20).with_columns(clicked=0.0, query_id=pl.format("quiet {}", "query_id"))
+    parts = [*(log.filter(part == k) for k in range(3)), quiet, lost]
+    counts = merged(counted(one, method) for one in parts)
+    assert counts.equals(merged([counts]))
+    found = estimated(counts, method)
+    assert found.as_dict() == estimate(pl.concat([log, quiet, lost]), method).as_dict()
+    assert found.diagnostics["left_out"] == 14
+
+
+def test_auto_harvests_where_positions_change_and_refuses_elsewhere(log):
+    assert estimate(log, "auto").as_dict() == estimate(log, "harvesting").as_dict()
+    fixed = table(np.zeros(50, int), np.tile([0, 1], (50, 1)), np.eye(2, dtype=int)[np.arange(50) % 2])
+    with pytest.raises(BadInput, match="0 pairs were seen at several positions"):
+        estimate(fixed, "auto")
 
 
 @pytest.mark.parametrize("method", list(HOLDS))
@@ -99,7 +121,7 @@ def test_two_positions_and_two_items_have_a_closed_form():
 
 
 def test_likelihood_rises_with_every_iteration(log):
-    counts = cells_of(log)
+    counts = cells_of(statistics(log))
     likely = [pbm(counts, most=most).log_likelihood for most in (1, 2, 5, 20, 100)]
     assert likely == sorted(likely)
     assert "not converged after 5" in pbm(counts, most=5).warnings[0]
@@ -107,9 +129,9 @@ def test_likelihood_rises_with_every_iteration(log):
 
 def test_attraction_under_known_propensities():
     log, attraction = searches(EXAMINED, queries=10, times=4000)
-    counts = cells_of(log)
+    counts = cells_of(statistics(log))
     found = attraction_of(counts, np.array(EXAMINED))
-    names = log.select("query", "item_id").unique().sort("query", "item_id")
+    names = log.select("query", "item_id", PAIR).unique().sort("pair")
     truth = attraction[names["query"].cast(int).to_numpy(), names["item_id"].cast(int).to_numpy()]
     often = counts.by_pair(counts.shown * np.array(EXAMINED)[counts.position]) >= 1000
     assert often.sum() > 20
