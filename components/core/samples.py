@@ -15,6 +15,8 @@ SCHEMA_VERSION = "1"
 BLOCK = 4096
 """Rows of a fixed block in `sample_id` order: batches, folds and draws are functions of the block."""
 
+USERS = "users.parquet"
+"""Beside the shards of a table whose log names users: whose a sample is."""
 SPLITS = ("train", "validation", "test", "target")
 SPLIT_SALT = "assay-split-1"
 """Fixed for ever: a later test set must never hold a group that today's champion trained on."""
@@ -132,6 +134,21 @@ def write_samples(frame: pd.DataFrame, folder: str | Path, shards: int = 1) -> l
         pq.write_table(table.slice(start, rows), file, row_group_size=BLOCK, compression="zstd")
         files.append(file)
     return files
+
+
+def write_users(samples: pd.DataFrame, folder: str | Path) -> None:
+    """Write `users.parquet` (sample_id, user_id): of the samples that come of one user alone, whose they are.
+
+    A sample that was merged of several users' rows is nobody's, and has no row there.
+
+    Args:
+        samples: Columns sample_id and, where the log names users, user_id (text, null); without any of them
+            nothing is written.
+        folder: Of the sample table.
+    """
+    if "user_id" in samples and samples["user_id"].notna().any():
+        known = samples[["sample_id", "user_id"]].dropna().sort_values("sample_id")
+        known.to_parquet(Path(folder) / USERS, index=False)
 
 
 def shard_files(folder: str | Path) -> list[Path]:

@@ -12,7 +12,7 @@ from assay.components.core.errors import BadInput
 from assay.components.core.full_ranking import write_ranking
 from assay.components.core.manifest import publishing
 from assay.components.core.metrics import ALSO, METRICS
-from assay.components.core.samples import SPLITS, relevance, text_id, write_samples
+from assay.components.core.samples import SPLITS, relevance, text_id, write_samples, write_users
 from assay.components.ingest import ads, recommendation, review, search
 from assay.components.ingest.attributes import attributes_of
 from assay.components.ingest.building import Build, Built, Policy, Ranking
@@ -22,7 +22,7 @@ from assay.components.ingest.cleaning.policy import Policy as Cleaning
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise
-from assay.components.ingest.privacy import protected
+from assay.components.ingest.privacy import mask_column, protected
 from assay.components.ingest.readers.files import read_table
 from assay.components.ingest.readers.flat import flat_tables, read_log
 from assay.components.ingest.readers.known import Claim, claim, claimed, gathered
@@ -31,7 +31,7 @@ from assay.components.ingest.readers.pairs import read_pairs
 from assay.components.ingest.readers.search_events import read_search_events
 from assay.components.ingest.readers.sources import data_sha256, expand, named
 from assay.components.ingest.search import ANY_CLICK, samples_from_impressions, samples_from_judgments
-from assay.components.ingest.split import check_leaks, split_and_sample
+from assay.components.ingest.split import apart, check_leaks, split_and_sample
 from assay.components.ingest.tables import LOGGED, Tables
 
 
@@ -156,6 +156,7 @@ def prepare(config: IngestConfig) -> Prepared:
     # A click counts only where nothing says how relevant the item is, or where the user names it.
     events = "label" not in columns or ("click" in config.columns and "label" not in config.columns)
     ledger.rows_in += len(frame)
+    frame = mask_column(frame, columns["query"][0], ledger)
     split_column, drop = config.split_column or None, config.drop_unlabelled
     if events:
         if config.max_grade:
@@ -233,7 +234,15 @@ def _prepared(
     reader: str = FLAT_READER,
 ) -> Prepared:
     """The one way of every task's rows: clean, split, see that nothing leaks, merge, plant noise."""
-    rows = split_and_sample(clean_texts(built.rows, ledger), ledger, config.sample, config.test_sample)
+    rows = clean_texts(built.rows, ledger)
+    # Of a flat log of searches; a file that names its splits is taken at its word.
+    queries = "unit" not in rows and columns.get("group") == columns.get("query")
+    if queries and not config.split_column:
+        rows["unit"] = apart(rows["group_id"])
+    rows = split_and_sample(rows, ledger, config.sample, config.test_sample)
+    if queries and config.split_column:
+        torn = rows.groupby(apart(rows["group_id"]))["split"].transform("nunique") > 1
+        ledger.note("near_duplicate_across_splits", int(torn.sum()), rows.loc[torn, "group_id"].unique()[:20])
     check_leaks(rows, built.clock)
     source = Path(config.data).name
     if built.label_source == "click":
@@ -322,6 +331,7 @@ def ingest(
     table = pd.DataFrame({"text_id": [text_id(t) for t in texts], "text": texts}).sort_values("text_id")
     with publishing(samples_folder, **about) as (folder, _):
         write_samples(prepared.samples, folder, shards)
+        write_users(prepared.samples, folder)
         if ranking is not None:
             write_ranking(
                 folder, ranking.catalogue, ranking.interactions, ranking.seen, table["text"].tolist()

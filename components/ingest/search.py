@@ -68,7 +68,12 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         *(
             [pl.col("grade")]
             if judged
-            else [pl.col("clicked").alias("click"), pl.col("position").cast(pl.Float64), "timestamp"]
+            else [
+                pl.col("clicked").alias("click"),
+                pl.col("position").cast(pl.Float64),
+                "timestamp",
+                "user_id",
+            ]
         ),
         "source",
         *about,
@@ -161,7 +166,9 @@ def samples_from_judgments(
         task: The task.
     """
     # In an order of their own, so that neither a mean nor the first segment depends on the file's.
-    pairs = judgments.sort_values([*_KEY, "segment", "grade"]).groupby(_KEY, sort=False, dropna=False)
+    pairs = (
+        _numbered(judgments).sort_values([*_KEY, "segment", "grade"]).groupby(_KEY, sort=False, dropna=False)
+    )
     merged = pairs.agg(
         grade=("grade", "mean"), segment=("segment", "first"), split=("split", "first"), **_means(judgments)
     ).reset_index()
@@ -196,7 +203,7 @@ def samples_from_impressions(
         ledger: Merged rows are counted as dropped.
         task: The task.
     """
-    shown = impressions.sort_values([*_KEY, "segment"]).groupby(_KEY, sort=False, dropna=False)
+    shown = _numbered(impressions).sort_values([*_KEY, "segment"]).groupby(_KEY, sort=False, dropna=False)
     merged = shown.agg(
         shown=("click", "size"),
         position=("position", "min"),
@@ -222,16 +229,27 @@ def _features(merged: pd.DataFrame, more: dict[str, np.ndarray] | None = None) -
     return behaviour_maps(merged, (more or {}) | found or None)
 
 
+def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
+    """`_user`: a number for each user, -1 where none is known; numbers are compared faster than texts."""
+    return rows.assign(_user=pd.factorize(rows["user_id"])[0]) if "user_id" in rows else rows
+
+
 def _means(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """How the columns that may be there are merged."""
     means = [c for c in rows if c in (*BEHAVIOUR, "weight", "label") or c.startswith("feature.")]
     out = {name: (name, "mean") for name in means}
+    if "user_id" in rows:
+        out |= {"user_id": ("user_id", "first"), "_first": ("_user", "min"), "_last": ("_user", "max")}
     out |= {name: (name, how) for name, how in (("timestamp", "max"), ("source", "first")) if name in rows}
     return out
 
 
 def _finish(samples: pd.DataFrame, source: str, label_source: str, task: str) -> pd.DataFrame:
     samples["task"] = task
+    if "user_id" in samples:
+        # Of several users, or of some who are not known, it is nobody's.
+        first, last = samples.pop("_first"), samples.pop("_last")
+        samples["user_id"] = samples["user_id"].where(first == last, None)
     if "source" not in samples:
         samples["source"] = source
     samples["sample_id"] = sample_ids(
