@@ -1,4 +1,4 @@
-"""The command line: `assay run | curve | report | why | export | compile | promote | rollback | serve | ...`."""
+"""The command line: `assay run | curve | report | why | export | compile | promote | serve | ...`."""
 
 from __future__ import annotations
 
