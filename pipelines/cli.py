@@ -1,4 +1,4 @@
-"""The command line: `assay run | curve | report | why | compile | promote | rollback | serve | ...`."""
+"""The command line: `assay run | curve | report | why | export | compile | promote | serve | ...`."""
 
 from __future__ import annotations
 
@@ -277,6 +277,42 @@ def why(
         print(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         Console(width=None if sys.stdout.isatty() else 110).print(shown(told))
+
+
+@app.command()
+def export(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN_OR_FOLDER", help="Folder of a finished run or curve, or its name under runs/."
+        ),
+    ],
+    to: Annotated[str, typer.Option("--to", help="Format: bge, sentence-transformers or trec.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder to write; or a file, .jsonl of bge, .parquet (pairs) of sentence-transformers, .txt "
+            "(qrels) of trec. Must not exist."
+        ),
+    ],
+    arm: Annotated[str, typer.Option(help="Whose rows, as the report names it.")] = "challenger",
+) -> None:
+    """Write the rows that an arm trains on in the format of another trainer: the chosen subset, elsewhere.
+
+    The labels are the selection's, corrected where it corrected them; weights have no place in these formats.
+    The last line on stdout is what was written.
+
+    Exit codes: 0 written; 2 bad input, and nothing is written.
+
+    Example: assay export runs/demo --to bge --arm challenger --out chosen.jsonl
+    """
+    from assay.pipelines.exporting import exported
+
+    counts = exported(run, to, arm, out)
+    files = ", ".join(counts.pop("files"))
+    said = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+    print(f"{arm} as {to}: {said}; {files}", file=sys.stderr)
+    print(out)
 
 
 @app.command("compile")

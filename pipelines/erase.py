@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,10 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from assay.components.core.errors import BadInput
+from assay.components.core.full_ranking import Catalogue, read_ranking
 from assay.components.core.manifest import MANIFEST, sha256_of, write_json
-from assay.components.core.samples import read_samples
+from assay.components.core.samples import read_samples, shard_files
 from assay.components.core.vectors import SAMPLE_IDS
 from assay.components.ingest.privacy import WRITTEN, pseudonym
+from assay.pipelines.exporting import EXPORTS, keep_notes, made_again, noted
 from assay.pipelines.forgotten import (
     ROW_IDS,
     SQLITE,
@@ -29,6 +32,7 @@ from assay.pipelines.forgotten import (
     distinctive,
     holds,
     parquet_without,
+    ranking_without,
     samples_without,
     sqlite_without,
     strings,
@@ -52,6 +56,7 @@ class Erased:
         samples: Samples that are gone.
         files: {file: rows or places that are gone}.
         retrain: Folders of models that were trained on them: weights cannot forget.
+        exports: What was exported to a place outside, or is not where it was, and held erased rows.
         logs: Files that runs were made of; they lie outside and are not touched.
         left: Files in which something is still found; none, or the erasure failed.
         told_apart: Whether the id is a word that can be looked for in texts and bytes.
@@ -61,6 +66,7 @@ class Erased:
     samples: int = 0
     files: dict[str, int] = field(default_factory=dict)
     retrain: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     told_apart: bool = True
@@ -92,19 +98,28 @@ def erase(user: str, runs: Path, key: bytes | None = None) -> Erased:
     with _all_still(runs):
         forget = _known(user, runs, key)
         done = Erased(samples=len(forget.samples), told_apart=distinctive(user))
-        shards, alone = _sample_tables(runs), _only_theirs(runs, forget)
+        tables, alone = _sample_tables(runs), _only_theirs(runs, forget)
         models = _trained_on(runs, forget)
+        _mark_exports(runs, forget)
+        catalogues = _catalogues(tables)
         for folder in sorted({file.parent for file in runs.rglob(SAMPLE_IDS)}):
-            _note(done, runs, folder, vectors_without(folder, forget))
+            kept = catalogues.get(_about(folder).get("samples_sha256", ""))
+            places = [] if kept is None else kept.items["text"].tolist()
+            _note(done, runs, folder, vectors_without(folder, forget, places))
         # What says whose a sample is goes last: an erasure that was cut off can be started again.
-        saying = {file for file, _ in _tables(runs)}
-        for file in sorted(_files(runs), key=lambda file: file in saying):
-            if file.parent not in shards:
+        shards = {file for folder in tables for file in shard_files(folder)}
+        saying = {file: names for file in _files(runs) if (names := _names_people(file))}
+        for file in _files(runs):
+            if file not in shards and file not in saying:
                 _note(done, runs, file, _rewritten(file, forget, alone.get(file.parent, set())))
-        for folder in shards:
+        for folder in tables:
             _note(done, runs, folder, samples_without(folder, forget))
-        if done.files:
-            _manifests(runs, done)
+            _note(done, runs, folder, ranking_without(folder))
+        for file in sorted(saying, key=lambda file: (saying[file], file)):
+            _note(done, runs, file, _rewritten(file, forget, set()))
+        _export_again(runs, done)
+        # Also of what one that was cut off has rewritten.
+        _manifests(runs, done)
         done.retrain = sorted(str(folder.relative_to(runs)) for folder in models)
         done.logs = _logs(runs) if done.files else []
         words = forget.words()
@@ -141,6 +156,14 @@ def _tables(runs: Path) -> Iterator[tuple[Path, pa.Table]]:
             yield file, pq.read_table(file, columns=names)
 
 
+def _names_people(file: Path) -> int:
+    """Whether a table names users, 2, or sessions alone, 1: whose those are the others say."""
+    if file.suffix != ".parquet":
+        return 0
+    names = set(pq.read_schema(file).names)
+    return 2 * ("user_id" in names) or int("session_id" in names)
+
+
 def _known(user: str, runs: Path, key: bytes | None) -> Forget:
     """All that is this user's."""
     forget = Forget(people={user} | ({pseudonym(user, key)} if key else set()))
@@ -155,6 +178,7 @@ def _known(user: str, runs: Path, key: bytes | None) -> Forget:
     forget.rows = _values(mine, ROW_IDS) - _values(others, ROW_IDS)
     forget.texts = {text for text in _values(mine, _TYPED) - _values(others, _TYPED) if text}
     forget.samples = _values(mine, ("sample_id",))
+    others_lists: set[str] = set()
     for _, table in tables:
         if not {"sample_id", "group_id", "context", "item"} <= set(table.column_names):
             continue
@@ -164,6 +188,9 @@ def _known(user: str, runs: Path, key: bytes | None) -> Forget:
         part = table.filter(own)
         forget.samples |= set(strings(part, "sample_id").to_pylist())
         forget.pairs |= set(zip(*(strings(part, c).to_pylist() for c in ("context", "item")), strict=True))
+        forget.groups |= _values([part], ("group_id",))
+        others_lists |= _values([table.filter(pc.invert(own))], ("group_id",))
+    forget.groups -= others_lists
     return forget
 
 
@@ -219,7 +246,21 @@ def _only_theirs(runs: Path, forget: Forget) -> dict[Path, set[str]]:
             gone |= set(table.loc[out, ["context", "item"]].to_numpy().ravel())
             kept |= set(table.loc[~out, ["context", "item"]].to_numpy().ravel())
         alone[folder] = gone - kept
+    for kept_items in _catalogues(list(tables)).values():
+        for texts in alone.values():
+            texts -= set(kept_items.items["item"])
     return alone
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    file = folder / MANIFEST
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def _catalogues(tables: list[Path]) -> dict[str, Catalogue]:
+    """{hash of a sample table: the catalogue beside it}."""
+    found = {_about(folder).get("sha256", ""): read_ranking(folder) for folder in tables}
+    return {sha256: catalogue for sha256, catalogue in found.items() if catalogue is not None}
 
 
 def _sample_tables(runs: Path) -> list[Path]:
@@ -250,6 +291,41 @@ def _trained_on(runs: Path, forget: Forget) -> list[Path]:
     return models
 
 
+def _mark_exports(runs: Path, forget: Forget) -> None:
+    """Note which exports hold what is forgotten, before anything is rewritten: later nobody could tell."""
+    for file in sorted(runs.rglob(EXPORTS)):
+        table = pq.read_table(file.parent / "selection.parquet", columns=["sample_id", "arm"])
+        gone = table.filter(among(strings(table, "sample_id"), forget.samples))
+        counts = Counter(strings(gone, "arm").to_pylist())
+        notes = noted(file.parent)
+        for note in notes:
+            if counts[note["arm"]]:
+                note["erased"] = note.get("erased", 0) + counts[note["arm"]]
+        if counts:
+            keep_notes(file.parent, notes)
+
+
+def _export_again(runs: Path, done: Erased) -> None:
+    """Exports under the folder are made anew of what is left.
+
+    Those outside are named until they are made anew; what is not where it was, once.
+    """
+    for file in sorted(runs.rglob(EXPORTS)):
+        notes = noted(file.parent)
+        for note in [note for note in notes if "erased" in note]:
+            out = Path(note["out"])
+            if out.exists() and out.is_relative_to(runs.resolve()):
+                made_again(file.parent, note)
+                _note(done, runs.resolve(), out, note.pop("erased"))
+                if not out.exists():
+                    notes.remove(note)
+            else:
+                done.exports.append(str(out))
+                if not out.exists():
+                    notes.remove(note)
+            keep_notes(file.parent, notes)
+
+
 def _rewritten(file: Path, forget: Forget, texts: set[str]) -> int:
     if file.suffix == ".parquet":
         return parquet_without(file, forget, texts)
@@ -272,7 +348,6 @@ def _manifests(runs: Path, done: Erased) -> None:
     renamed: dict[str, str] = {}
     for file in sorted(runs.rglob(MANIFEST)):
         about, folder = json.loads(file.read_text()), file.parent
-        # Also what an erasure that was cut off has rewritten.
         if "sha256" not in about or about["sha256"] == (now := sha256_of(folder)):
             continue
         renamed[about["sha256"]] = now
@@ -294,14 +369,14 @@ def _counts(folder: Path, about: dict[str, Any]) -> None:
     if "ledger" not in about or not isinstance(about.get("samples"), dict):
         return
     table = read_samples(folder, columns=["split", "group_id"])
+    gone = sum(about["samples"].values()) - len(table)
     for name in about["samples"]:
         part = table[table["split"] == name]
         about["samples"][name] = len(part)
         if isinstance(about.get("groups"), dict):
             about["groups"][name] = int(part["group_id"].nunique())
     ledger = about["ledger"]
-    gone = ledger["rows_out"] - len(table)
-    ledger["rows_out"] = len(table)
+    ledger["rows_out"] -= gone
     ledger["dropped"]["erased"] = ledger["dropped"].get("erased", 0) + gone
 
 
@@ -320,6 +395,9 @@ def told(done: Erased) -> str:
     if done.retrain:
         lines.append("weights cannot forget; trained on erased rows, so train again and retire these:")
         lines += [f"  {folder}" for folder in done.retrain]
+    if done.exports:
+        lines.append("exports that hold erased rows and lie outside, or were moved; export them again:")
+        lines += [f"  {out}" for out in done.exports]
     if done.logs:
         lines.append("logs that runs were made of; erase the user there too, or the next run brings it back:")
         lines += [f"  {log}" for log in done.logs]

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from assay.components.core.full_ranking import read_ranking, write_ranking
 from assay.components.core.samples import BLOCK, read_samples, shard_files, text_id, write_samples
 from assay.components.core.vectors import PAIRS, SAMPLE_IDS, TEXTS
 
@@ -91,6 +92,7 @@ class Forget:
         people: The user's id, pseudonym and sessions.
         rows: Ids of rows that are this user's alone: queries, events, impressions, reviews.
         samples: Ids of samples.
+        groups: Lists of which no sample is left.
         texts: Texts that this user alone had.
         pairs: (context, item) of the samples, as a report shows them.
     """
@@ -98,6 +100,7 @@ class Forget:
     people: set[str] = field(default_factory=set)
     rows: set[str] = field(default_factory=set)
     samples: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
     pairs: set[tuple[str, str]] = field(default_factory=set)
 
@@ -130,6 +133,8 @@ def parquet_without(file: Path, forget: Forget, texts: Collection[str]) -> int:
     known = set(pq.read_schema(file).names)
     ids: dict[str, Collection[str]] = {
         "sample_id": forget.samples,
+        # What a model ranked over a catalogue has rows that are no samples.
+        "group_id": forget.groups,
         "user_id": forget.people,
         "session_id": forget.people,
         "text_id": {text_id(text) for text in texts},
@@ -171,6 +176,28 @@ def samples_without(folder: Path, forget: Forget) -> int:
     return int(gone.sum())
 
 
+def ranking_without(folder: Path) -> int:
+    """Rewrite the catalogue beside a sample table; returns the items changed.
+
+    They stay, being the shop's; their places in the table of texts move up as texts of the user go.
+    """
+    ranking = read_ranking(folder)
+    if ranking is None:
+        return 0
+    items, samples = ranking.items, read_samples(folder, columns=["context", "item"])
+    texts = sorted({*samples["context"], *samples["item"], *items["item"]}, key=text_id)
+    place = items["item"].map({text: number for number, text in enumerate(texts)})
+    moved = int((place != items["text"]).sum())
+    if moved:
+        beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+        beside.mkdir()
+        write_ranking(beside, items, ranking.interactions, ranking.seen, texts)
+        for file in beside.iterdir():
+            os.replace(file, folder / file.name)
+        beside.rmdir()
+    return moved
+
+
 def _compact(column: pa.ChunkedArray) -> pa.ChunkedArray:
     # A dictionary would keep the values of rows that are gone.
     if not pa.types.is_dictionary(column.type):
@@ -178,8 +205,14 @@ def _compact(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type).dictionary_encode().cast(column.type)
 
 
-def vectors_without(folder: Path, forget: Forget) -> int:
-    """Rewrite what `embed` wrote: rows of samples, and of texts that only they had; returns the samples."""
+def vectors_without(folder: Path, forget: Forget, catalogue: Collection[int] = ()) -> int:
+    """Rewrite what `embed` wrote: rows of samples, and of texts that only they had; returns the samples.
+
+    Args:
+        folder: The vectors.
+        forget: What to forget.
+        catalogue: Places of texts that stay, whoever has them.
+    """
     ids = pq.read_table(folder / SAMPLE_IDS)["sample_id"].to_pylist()
     keep = np.array([i not in forget.samples for i in ids], dtype=bool)
     if keep.all() or not (folder / PAIRS).is_file():
@@ -190,6 +223,7 @@ def vectors_without(folder: Path, forget: Forget) -> int:
         return 0
     used = np.zeros(len(np.load(folder / TEXTS, mmap_mode="r")), dtype=bool)
     used[pairs[keep].ravel()] = True
+    used[list(catalogue)] = True
     written = []
     for file in sorted(folder.glob("*.npy")):
         rows = np.load(file)

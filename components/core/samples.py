@@ -19,6 +19,10 @@ BLOCK = 4096
 SHARD_BLOCKS = 64
 """Blocks of a shard, 262,144 rows, where their number is not named."""
 
+USERS = "users.parquet"
+"""Beside the shards of a table whose log names users: whose a sample is."""
+_WHOSE = pa.schema([("sample_id", pa.string()), ("user_id", pa.string())])
+
 SPLITS = ("train", "validation", "test", "target")
 SPLIT_SALT = "assay-split-1"
 """Fixed for ever: a later test set must never hold a group that today's champion trained on."""
@@ -186,6 +190,44 @@ def write_samples(frame: pd.DataFrame, folder: str | Path, shards: int = 1) -> l
     writer = SampleWriter(folder, len(frame), shards)
     writer.write(frame.sort_values("sample_id", kind="stable").reset_index(drop=True))
     return writer.close()
+
+
+class UserWriter:
+    """Writes `users.parquet` (sample_id, user_id): whose the samples are that come of one user alone.
+
+    A sample that was merged of several users' rows is nobody's, and has no row there; where no sample is
+    anybody's there is no file.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Into the folder of a sample table."""
+        self._file = Path(folder) / USERS
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, samples: pd.DataFrame) -> None:
+        """Take samples that come after those before, in `sample_id` order.
+
+        Args:
+            samples: Columns sample_id and, where the log names users, user_id (text, null).
+        """
+        if "user_id" not in samples or not samples["user_id"].notna().any():
+            return
+        known = samples[["sample_id", "user_id"]].dropna()
+        table = pa.Table.from_pandas(known, schema=_WHOSE, preserve_index=False)
+        self._writer = self._writer or pq.ParquetWriter(self._file, _WHOSE)
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        """Finish the file, if there is one."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def write_users(samples: pd.DataFrame, folder: str | Path) -> None:
+    """`UserWriter`, of samples in any order."""
+    writer = UserWriter(folder)
+    writer.write(samples.sort_values("sample_id"))
+    writer.close()
 
 
 def shard_files(folder: str | Path) -> list[Path]:

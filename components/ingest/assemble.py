@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.core.metrics import METRICS
 from assay.components.core.samples import SCHEMA, SPLITS, relevance, text_id
@@ -21,7 +22,7 @@ from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise, rows_to_flip
 from assay.components.ingest.scattered import SLOTS, Scattered, slots_in_order, slots_of
 from assay.components.ingest.search import relied_on, samples_from_impressions, samples_from_judgments
-from assay.components.ingest.split import OUT, Groups, check_leaks, groups_of, split_and_sample
+from assay.components.ingest.split import OUT, Groups, alike, apart, check_leaks, groups_of, split_and_sample
 
 _OF_GROUPS = ("group_id", "unit", "split", "click")
 
@@ -120,13 +121,15 @@ class Assembly:
         """Take rows, as `Built.rows` has them; their groups may be in what was added before, or will be."""
         rows = fold_texts(rows, self._ledger)
         if len(rows):
-            self._rows.add(rows, slots_of(rows["unit"] if "unit" in rows else rows["group_id"]))
+            self._rows.add(rows, slots_of(rows["unit"] if "unit" in rows else _words(rows["group_id"])))
 
-    def finish(self, built: Built) -> Assembled:
+    def finish(self, built: Built, near: str = "") -> Assembled:
         """Split, merge and check what was added.
 
         Args:
             built: What is known of all rows; its own are not looked at.
+            near: Of groups whose texts are all but the same: `together`, they lie in one split; `noted`, it
+                is said where they do not; "", nothing is done.
 
         Raises:
             BadInput: There are no rows, a split is left empty, something leaks, nothing can be learnt, or
@@ -135,7 +138,11 @@ class Assembly:
         if not len(self._rows):
             raise BadInput("no row has item text; name its columns with --columns item=A or item=A+B")
         parts = self._rows.parts()
-        found = [groups_of(self._rows.read(part, _OF_GROUPS), built.keep_unclicked)[0] for part in parts]
+        kept, found = near == "together", []
+        for part in parts:
+            rows = self._rows.read(part, _OF_GROUPS)
+            rows = rows.assign(unit=apart(rows["group_id"])) if kept else rows
+            found.append(groups_of(rows, built.keep_unclicked)[0])
         outcome = split_and_sample(
             Groups.together(found), self._ledger, self._rules.sample, self._rules.test_sample
         )
@@ -147,6 +154,7 @@ class Assembly:
         texts = Scattered(self._folder / "texts")
         for part, end, groups in zip(parts, ends.tolist(), found, strict=True):
             rows = self._rows.read(part)
+            rows = rows.assign(unit=apart(rows["group_id"])) if kept else rows
             split = outcome[end - len(groups.unit) : end][pd.factorize(rows["group_id"])[0]]
             rows = rows[split != OUT].assign(split=np.asarray(SPLITS, dtype=object)[split[split != OUT]])
             if not len(rows):
@@ -155,6 +163,10 @@ class Assembly:
                 # What is kept stands for what is not.
                 one_of = (rows["click"] == 0) & (rows["split"] == "train")
                 rows["weight"] = np.where(one_of, 1 / built.keep_unclicked, 1.0)
+            if near == "noted":
+                torn = rows.groupby(apart(rows["group_id"]))["split"].transform("nunique") > 1
+                groups_torn = rows.loc[torn, "group_id"].unique()[:20]
+                self._ledger.note("near_duplicate_across_splits", int(torn.sum()), groups_torn)
             check_leaks(rows, built.clock)
             if built.clock == "all":
                 totals.clock(rows)
@@ -250,6 +262,12 @@ def weighed(samples: pd.DataFrame, mean: float) -> pd.DataFrame:
     if "shown" in samples:
         samples["weight"] *= relied_on(samples.pop("shown").to_numpy(np.float64), mean)
     return samples
+
+
+def _words(texts: pd.Series) -> pd.Series:
+    """What near-duplicates have in common, so that they are in one slot."""
+    place, distinct = pd.factorize(texts)
+    return pd.Series(alike(pl.Series(distinct, dtype=pl.String)).to_numpy()[place])
 
 
 def _keep_texts(texts: Scattered, found: pd.Series) -> None:

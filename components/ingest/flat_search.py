@@ -10,6 +10,7 @@ from assay.components.core.errors import BadInput
 from assay.components.ingest.building import Built
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.privacy import mask_column
 from assay.components.ingest.readers.files import read_chunks
 from assay.components.ingest.readers.pairs import read_pairs
 from assay.components.ingest.readers.search_events import read_search_events
@@ -74,6 +75,7 @@ def read_flat(
                     "--max-grade: a log of clicks has no grades; name them with --columns label=COLUMN"
                 )
         ledger.rows_in += len(frame)
+        frame = mask_column(frame, columns["query"][0], ledger)
         if "split" in frame and not split_column:
             ledger.note("unused_split_column", len(frame), [UNUSED_SPLIT])
         if clicks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ from assay.components.core.errors import BadInput
 from assay.components.core.full_ranking import write_ranking
 from assay.components.core.manifest import publishing
 from assay.components.core.metrics import ALSO
-from assay.components.core.samples import SPLITS, SampleWriter
+from assay.components.core.samples import SPLITS, SampleWriter, UserWriter
 from assay.components.ingest import ads, recommendation, review, search
 from assay.components.ingest.assemble import Assembled, Assembly, Rules
 from assay.components.ingest.building import Build, Built, Policy, Ranking
 from assay.components.ingest.cleaning.clean import clean
 from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy as Cleaning
-from assay.components.ingest.flat_search import built_of
+from assay.components.ingest.flat_search import Flat, built_of
 from assay.components.ingest.folding import MAX_CHARS, folded
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.log_store import ROWS, LogStore
@@ -246,7 +246,7 @@ def assembled(
             assembly.add(built.rows)
     else:
         built = _built(spool, ledger, config, folder, assembly)
-    found = assembly.finish(built)
+    found = assembly.finish(built, _near(flat, config))
     return found, {
         "reader": ", ".join(dict.fromkeys(one.reader for one in files)),
         "ledger": ledger.as_dict(len(found)),
@@ -262,6 +262,13 @@ def assembled(
         "groups": {split: found.totals.groups[split] for split in SPLITS},
         **({"bias": found.decision.facts} if found.decision else {}),
     }
+
+
+def _near(flat: Sequence[Flat], config: IngestConfig) -> str:
+    """What is done about queries that are all but the same; a log that says its splits is believed."""
+    if not any(one.columns["group"] == one.columns["query"] for one in flat):
+        return ""
+    return "noted" if config.split_column else "together"
 
 
 def _built(spool: Spool, ledger: Ledger, config: IngestConfig, folder: Path, assembly: Assembly) -> Built:
@@ -349,15 +356,17 @@ def ingest(
             publishing(samples_folder, **about) as (folder, _),
             publishing(truth_folder, noise=config.noise, seed=config.seed) as (truth_beside, _),
         ):
-            writer = SampleWriter(folder, len(found), shards)
+            writer, users = SampleWriter(folder, len(found), shards), UserWriter(folder)
 
             def truths() -> Iterator[pd.DataFrame]:
                 for samples, truth in found.samples():
                     writer.write(samples)
+                    users.write(samples)
                     yield truth
 
             _write_parts(truths(), truth_beside / "truth.parquet")
             writer.close()
+            users.close()
             if found.built.ranking is not None:
                 ranking = found.built.ranking
                 texts = pq.read_table(Path(texts_folder) / "texts.parquet")["text"].to_pylist()

@@ -7,10 +7,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.cleaning.account import counted, present
-from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.columns import as_text
+from assay.components.ingest.ledger import EXAMPLES, Ledger
 from assay.components.ingest.personal import KINDS, LOOKED_AT, masked
 from assay.components.ingest.tables import Tables
 
@@ -43,20 +46,10 @@ def mask_texts(tables: Tables, ledger: Ledger, items: bool = False) -> Tables:
         frame = tables[name]
         touched = {kind: pl.repeat(False, len(frame), eager=True) for kind in KINDS}
         for column in columns[name]:
-            texts = frame[column].unique().drop_nulls()
-            texts = texts.filter(texts.str.contains(LOOKED_AT))
-            changed = [(text, *masked(text)) for text in texts.to_list()]
-            changed = [line for line in changed if line[2]]
-            if not changed:
+            table = _masks(frame[column])
+            if table.is_empty():
                 continue
-            table = pl.DataFrame(
-                {
-                    column: [text for text, _, _ in changed],
-                    "_masked": [after for _, after, _ in changed],
-                    **{f"_{kind}": [kind in kinds for _, _, kinds in changed] for kind in KINDS},
-                }
-            )
-            frame = frame.join(table, on=column, how="left", maintain_order="left")
+            frame = frame.join(table.rename({"_text": column}), on=column, how="left", maintain_order="left")
             touched = {kind: rows | frame[f"_{kind}"].fill_null(False) for kind, rows in touched.items()}
             frame = frame.with_columns(pl.coalesce("_masked", column).alias(column)).select(
                 tables[name].columns
@@ -65,6 +58,52 @@ def mask_texts(tables: Tables, ledger: Ledger, items: bool = False) -> Tables:
             counted(ledger.repair, f"masked_{kind}", frame, rows)
         out[name] = frame
     return out
+
+
+def _masks(texts: pl.Series) -> pl.DataFrame:
+    """Of the distinct texts that change: `_text`, `_masked`, and `_KIND`, whether it had any (bool)."""
+    looked_at = texts.unique().drop_nulls()
+    looked_at = looked_at.filter(looked_at.str.contains(LOOKED_AT))
+    changed = [line for text in looked_at.to_list() if (line := (text, *masked(text)))[2]]
+    return pl.DataFrame(
+        {
+            "_text": [text for text, _, _ in changed],
+            "_masked": [after for _, after, _ in changed],
+            **{f"_{kind}": [kind in kinds for _, _, kinds in changed] for kind in KINDS},
+        },
+        schema={"_text": pl.String, "_masked": pl.String, **{f"_{kind}": pl.Boolean for kind in KINDS}},
+    )
+
+
+def mask_column(frame: pd.DataFrame, column: str, ledger: Ledger) -> pd.DataFrame:
+    """A flat log with personal data masked in a column that customers write.
+
+    Args:
+        frame: The log; not changed. Values of the column may be anything that `as_text` reads.
+        column: The one; a group of that name is masked with it.
+        ledger: As `mask_texts` has it.
+    """
+    # Distinct values alone are looked at: a log repeats its queries.
+    try:
+        place, values = pd.factorize(frame[column])
+    except TypeError:
+        # Lists and the like: the reader refuses them, and says so.
+        return frame
+    texts = as_text(pd.Series(values, dtype=object, name=column))
+    masks = _masks(pl.Series(texts.to_list(), dtype=pl.String))
+    if masks.is_empty():
+        return frame
+    number = pd.Index(masks["_text"].to_list()).get_indexer(texts)
+    number = np.where(place >= 0, number[place], -1)
+    for kind in KINDS:
+        rows = (number >= 0) & masks[f"_{kind}"].to_numpy()[number]
+        ledger.repair(
+            f"masked_{kind}", int(rows.sum()), [f"row {row}" for row in frame.index[rows][:EXAMPLES]]
+        )
+    new = frame[column].astype(object)
+    changed = number >= 0
+    new[changed] = masks["_masked"].to_numpy()[number[changed]]
+    return frame.assign(**{column: new})
 
 
 def protected(tables: Tables, ledger: Ledger) -> Tables:

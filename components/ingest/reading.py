@@ -129,12 +129,21 @@ def read(path: str, one: Claim | None, how: Format, ledger: Ledger, add: Add, se
             how.drop_unlabelled, seen,
         )  # fmt: skip
         return Read(FLAT_READER, flat.columns, flat)
-    frame, source = read_log(path)
-    tables, columns = flat_tables(frame, how.columns, FLAT[how.task], source, ledger, how.split_column)
-    if "split" in frame and not how.split_column:
-        ledger.note("unused_split_column", len(frame), [UNUSED_SPLIT])
-    for name, table in tables.items():
-        add(name, table)
+    chunks, source = read_log(path)
+    if "order" in how.columns:
+        chunks = iter([pd.concat(list(chunks))])
+    columns: dict[str, list[str]] = {}
+    items = pl.Series("item_id", [], dtype=pl.String)
+    for frame in chunks:
+        tables, columns = flat_tables(frame, how.columns, FLAT[how.task], source, ledger, how.split_column)
+        if "split" in frame and not how.split_column:
+            ledger.note("unused_split_column", len(frame), [UNUSED_SPLIT])
+        if "items" in tables:
+            # What a row says of its item is said of it once.
+            new = tables["items"].filter(~pl.col("item_id").is_in(items.implode(), nulls_equal=True))
+            items, tables["items"] = items.append(new["item_id"]), new
+        for name, table in tables.items():
+            add(name, table)
     return Read(FLAT_READER, columns)
 
 

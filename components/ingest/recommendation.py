@@ -205,6 +205,7 @@ def _histories(events: pl.DataFrame, cut: pl.DataFrame, policy: Policy) -> pd.Da
         (pl.col("item_id") if policy.predict == "item" else pl.col(what)).alias("item_id"),
         pl.format("{}|{}", "user_id", "n").alias("group_id"),
         pl.col("user_id").alias("unit"),
+        "user_id",
         cold.then(pl.lit("cold user")).otherwise(pl.lit("warm")).alias("segment"),
         pl.col("role").alias("split"),
         pl.lit(1.0).alias("grade"),

@@ -87,7 +87,11 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         *(
             [pl.col("grade")]
             if judged
-            else [pl.col("clicked").alias("click"), pl.col("position").cast(pl.Float64), "timestamp"]
+            else [
+                pl.col("clicked").alias("click"),
+                pl.col("position").cast(pl.Float64),
+                "timestamp",
+            ]
         ),
         *(pl.coalesce(who).alias("user_id") for who in [_people(rows)] if who),
         *(pl.col(c) for c in ("label", "propensity", "bought") if counts is not None and c in rows.columns),

@@ -185,6 +185,26 @@ def alike(texts: pl.Series) -> pl.Series:
     return pl.select(pl.when(key != "").then(key).otherwise(texts)).to_series()
 
 
+def apart(texts: pd.Series) -> pd.Series:
+    """The unit of each text: itself, and of several that are `alike` the one whose hash is the largest.
+
+    A text that has no near-duplicate lies where its own hash puts it. A later log may bring a near-duplicate
+    of a larger hash, and the unit moves with it. Splits being intervals of the hash, train the last, what was
+    trained on stays in train: a later test set holds nothing that an earlier run trained on. What was tested
+    may come to be trained on, and is tested no more.
+
+    Args:
+        texts: (n,) as the groups have them.
+    """
+    distinct = pl.Series("text", pd.unique(texts).tolist(), dtype=pl.String)
+    several = distinct.to_frame().filter(pl.len().over(alike(distinct).alias("key")) > 1)
+    place = pl.Series("place", hash_unit(several["text"].to_list(), SPLIT_SALT), dtype=pl.Float64)
+    largest = pl.col("text").sort_by("place").last().over("key")
+    named = several.with_columns(place, alike(several["text"]).alias("key")).with_columns(unit=largest)
+    units = dict(named.select("text", "unit").iter_rows())
+    return texts.map(lambda text: units.get(text, text)) if units else texts
+
+
 def splits_by_time(timestamps: pd.Series) -> pd.Series:
     """The last fifth of the rows in time is tested, the tenth before it validates.
 

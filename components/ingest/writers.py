@@ -1,4 +1,7 @@
-"""The rows of a selection in the formats of other trainers: the chosen subset, used elsewhere."""
+"""The rows of a selection in the formats of other trainers: the chosen subset, used elsewhere.
+
+None of them has a place for the weights of samples.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,9 @@ from assay.components.core.samples import shard_files, text_id
 
 WHOLE = 100
 """Grade of label 1 in qrels where grades are no whole numbers: trec_eval reads integers alone."""
+
+_LEFT_OUT = "none"
+"""Arm of the rows that the challenger does not train on."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,10 @@ def chosen(samples_folder: str | Path, selection_folder: str | Path, arm: str) -
         raise BadInput(f"{file}: no such file; name the folder that select wrote")
     selection = pl.scan_parquet(file).select("sample_id", "arm", "label")
     kept = selection.filter(pl.col("arm").cast(pl.String) == arm).drop("arm").collect()
-    if kept.is_empty():
-        arms = selection.select(pl.col("arm").cast(pl.String).unique().sort()).collect()["arm"].to_list()
-        raise BadInput(f"arm {arm!r} has no rows; the selection has {', '.join(arms)}")
+    if kept.is_empty() or arm == _LEFT_OUT:
+        arms = selection.select(pl.col("arm").cast(pl.String).unique().sort()).collect()["arm"]
+        known = [name for name in arms.to_list() if name != _LEFT_OUT]
+        raise BadInput(f"arm {arm!r} has no rows; the selection has {', '.join(known)}")
     try:
         facts, files = read_manifest(samples_folder), shard_files(samples_folder)
     except FileNotFoundError as error:
@@ -167,36 +174,49 @@ WRITERS: dict[str, Callable[[Chosen, Path], dict[str, int]]] = {
     "trec": write_trec,
 }
 """{format: (rows, an empty folder) -> counts of what was written there}."""
+ALONE = {"bge": "train.jsonl", "sentence-transformers": "pairs.parquet", "trec": "qrels.txt"}
+"""{format: its file that is of use without the others}."""
 
 
 def export(
     samples_folder: str | Path, selection_folder: str | Path, arm: str, format: str, out: str | Path
 ) -> dict[str, Any]:
-    """Write the rows of an arm in a format, beside their place, and rename: a whole folder or none.
+    """Write the rows of an arm in a format, beside their place, and rename: the whole of it or nothing.
 
     Args:
         samples_folder: A sample table.
         selection_folder: What `select` wrote.
         arm: Which rows of it.
         format: Of `WRITERS`.
-        out: The folder; must not exist, since what is in it may not be ours.
+        out: A folder; or, if it ends as the format's file of `ALONE` does, that file without the others.
+            Must not exist, since what is there may not be ours.
 
     Returns:
-        The counts of the writer, and `files`: the names of what is in the folder.
+        The counts of the writer, and `files`: the names of what was written.
 
     Raises:
-        BadInput: An unknown format or arm, other samples, or a folder that exists.
+        BadInput: An unknown format or arm, other samples, or `out` exists, is a file of another format, or
+            cannot be written.
     """
     if format not in WRITERS:
-        raise BadInput(f"--format {format}: no such format; known: {', '.join(WRITERS)}")
-    out = Path(out)
+        raise BadInput(f"--to {format}: no such format; known: {', '.join(WRITERS)}")
+    out, endings = Path(out), {name: Path(file).suffix for name, file in ALONE.items()}
     if out.exists():
-        raise BadInput(f"{out}: exists; name a folder that does not")
+        raise BadInput(f"--out {out}: exists; name a file or folder that does not")
+    if out.suffix != endings[format] and out.suffix in endings.values():
+        raise BadInput(f"--out {out}: a file of {format} ends in {endings[format]}; name one, or a folder")
     selected = chosen(samples_folder, selection_folder, arm)
-    beside = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    # No manifest: FlagEmbedding would train on any json that lies there.
-    beside.mkdir(parents=True)
-    counts = WRITERS[format](selected, beside)
-    os.replace(beside, out)
-    return {**counts, "files": sorted(file.name for file in out.iterdir())}
+    beside = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        # No manifest: FlagEmbedding would train on any json that lies there.
+        beside.mkdir(parents=True)
+        counts = WRITERS[format](selected, beside)
+        if out.suffix == endings[format]:
+            os.replace(beside / ALONE[format], out)
+        else:
+            os.replace(beside, out)
+    except OSError as error:
+        raise BadInput(f"--out {out}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return {**counts, "files": sorted(f.name for f in out.iterdir()) if out.is_dir() else [out.name]}

@@ -50,6 +50,7 @@ COMMANDS = [
     "compile",
     "report",
     "why",
+    "export",
     "promote",
     "rollback",
     "serve",

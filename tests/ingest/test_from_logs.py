@@ -2,10 +2,15 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import polars as pl
+import pytest
 from assay.components.ingest.cleaning.clean import clean
+from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.prepare import IngestConfig, prepare
+from assay.components.ingest.readers import files
 from assay.components.ingest.tables import canonical
 
 
@@ -51,3 +56,41 @@ def test_ids_are_missing_only_in_a_file_that_has_some():
     assert found["events"].select("source", "row").rows() == [("ga4", 1), ("ga4", 2), ("ubi", 1)]
     assert found["reviews"].select("source", "row").rows() == [("zh", 1), ("amazon", 1)]
     assert ledger.dropped == {"missing_query_id": 1, "missing_item_id": 1}
+
+
+def test_a_column_of_order_counts_though_the_file_is_in_another(tmp_path):
+    rng = np.random.default_rng(0)
+    visits = pd.DataFrame([
+        {"user_id": f"u{u}", "item_id": f"p{(7 * u + step) % 40}", "title": f"thing {(7 * u + step) % 40}",
+         "step": step}
+        for u in range(80) for step in range(6)
+    ])  # fmt: skip
+    found = []
+    for name, order in (("sorted", slice(None)), ("shuffled", rng.permutation(len(visits)))):
+        visits.iloc[order].to_csv(tmp_path / f"{name}.csv", index=False)
+        columns = parse_columns("user=user_id,item=title,order=step")
+        config = IngestConfig(str(tmp_path / f"{name}.csv"), task="recommendation", columns=columns)
+        found.append(prepare(config).samples.drop(columns="source"))
+    pd.testing.assert_frame_equal(*found, check_categorical=False)
+
+
+@pytest.mark.parametrize("task", ["review", "ads"])
+def test_a_flat_log_is_read_by_chunks_as_it_is_whole(tmp_path, monkeypatch, task):
+    rng = np.random.default_rng(1)
+    number = rng.integers(0, 30, 900)
+    log = pd.DataFrame({
+        "item_id": [f"p{n}" for n in number], "title": [f"thing {n}" for n in number],
+        "text": [f"words {k}" for k in range(900)], "rating": rng.integers(1, 6, 900),
+        "placement": "home", "click": rng.integers(0, 2, 900), "user_id": [f"u{k % 90}" for k in range(900)],
+    })  # fmt: skip
+    log.to_csv(tmp_path / "log.csv.gz", index=False)
+    columns = {
+        "review": "query=title,text=text,label=rating",
+        "ads": "query=placement,item=title,click=click",
+    }
+    config = IngestConfig(str(tmp_path / "log.csv.gz"), task=task, columns=parse_columns(columns[task]))
+    whole = prepare(config)
+    monkeypatch.setattr(files.read_chunks, "__defaults__", (100,))
+    chunked = prepare(config)
+    pd.testing.assert_frame_equal(whole.samples, chunked.samples)
+    assert whole.facts == chunked.facts

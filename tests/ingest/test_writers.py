@@ -1,6 +1,7 @@
 """What the writers write, read again by the readers and by sentence-transformers."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import publishing
 from assay.components.core.samples import sample_ids, text_id, write_samples
-from assay.components.ingest.writers import WRITERS, export
+from assay.components.ingest.writers import ALONE, WRITERS, export
 
 from tests.ingest.readers.by_claim import read
 
@@ -53,7 +54,8 @@ def folders(tmp_path):
     chosen = chosen[chosen["item_id"] != "p1-3"]
     with publishing(selection) as (folder, _):
         control = chosen.head(3).assign(arm="control")
-        pd.concat([chosen, control]).to_parquet(folder / "selection.parquet", index=False)
+        left_out = chosen.tail(1).assign(arm="none")
+        pd.concat([chosen, control, left_out]).to_parquet(folder / "selection.parquet", index=False)
     frame = frame.set_index("item_id").loc[chosen["item_id"]].reset_index()
     return samples, selection, frame.assign(label=chosen["label"].to_numpy())
 
@@ -166,6 +168,34 @@ def test_of_a_click_rate_any_click_is_relevant(folders, tmp_path):
 
 
 @pytest.mark.parametrize("format", WRITERS)
+def test_one_file_is_asked_for_by_its_ending(folders, tmp_path, format):
+    samples, selection, _ = folders
+    export(samples, selection, "challenger", format, tmp_path / "whole")
+    out = (tmp_path / "new" / "chosen").with_suffix(Path(ALONE[format]).suffix)
+    assert export(samples, selection, "challenger", format, out)["files"] == [out.name]
+    assert out.read_bytes() == (tmp_path / "whole" / ALONE[format]).read_bytes()
+    assert [file.name for file in out.parent.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize("out", ["out", "out.jsonl"])
+def test_what_was_cut_off_leaves_nothing(folders, tmp_path, monkeypatch, out):
+    samples, selection, _ = folders
+
+    def cut(rows, folder):
+        (folder / "train.jsonl").write_text("{")
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(WRITERS, "bge", cut)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        export(samples, selection, "challenger", "bge", tmp_path / out)
+    assert sorted(tmp_path.iterdir()) == before
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written: Not a directory"):
+        export(samples, selection, "challenger", "trec", tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("format", WRITERS)
 def test_the_same_rows_are_the_same_bytes(folders, tmp_path, format):
     samples, selection, _ = folders
     for out in ("a", "b"):
@@ -180,8 +210,10 @@ def test_what_cannot_be_exported_says_why(folders, tmp_path):
     out = tmp_path / "out"
     for change, words in [
         ({"arm": "best"}, "arm 'best' has no rows; the selection has challenger, control"),
-        ({"format": "csv"}, "--format csv: no such format; known: bge, sentence-transformers, trec"),
-        ({"out": samples}, "samples: exists; name a folder"),
+        ({"format": "csv"}, "--to csv: no such format; known: bge, sentence-transformers, trec"),
+        ({"out": samples}, "samples: exists; name a file or folder"),
+        ({"out": out.with_suffix(".parquet")}, "a file of bge ends in .jsonl; name one, or a folder"),
+        ({"arm": "none"}, "arm 'none' has no rows; the selection has challenger, control$"),
         ({"selection_folder": samples}, "selection.parquet: no such file"),
         ({"samples_folder": selection}, "selection: no sample table"),
     ]:

@@ -8,6 +8,7 @@ import pytest
 from assay.components.core.metrics import ALSO, Lists
 from assay.components.core.samples import read_samples
 from assay.examples.store import StoreConfig, simulate, write
+from assay.pipelines.erase import erase
 
 from tests.conftest import Finished, assay
 
@@ -90,3 +91,9 @@ def test_a_run_ends_with_a_report_by_the_metric_of_its_task(task, store, tmp_pat
     ):
         assert words in html
     assert run.result.stderr.count("tfidf_lr") == 1
+    # A user whom the log names is forgotten by every file that such a run leaves.
+    whose = pd.read_parquet(run.out / "samples" / "users.parquet").set_index("sample_id")["user_id"]
+    user = whose[samples.loc[samples["split"] == "test", "sample_id"].iloc[0]]
+    done = erase(user, run.folder / "runs")
+    assert (done.samples, done.left) == ((whose == user).sum(), [])
+    assert user not in repr(pd.read_parquet(summary["files"]["predictions"])["group_id"].tolist())

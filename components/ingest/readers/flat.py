@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from assay.components.core.errors import BadInput
 from assay.components.ingest.attributes import extras
 from assay.components.ingest.columns import as_text, completed, numbers, text_of
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.files import FORMATS, read_table
+from assay.components.ingest.readers.files import FORMATS, read_chunks, read_table
 from assay.components.ingest.readers.pairs import splits
 from assay.components.ingest.readers.search_events import times
 from assay.components.ingest.tables import ACTIONS, Tables, canonical
@@ -65,34 +66,39 @@ _ACTIONS = {
 }
 
 
-def read_log(path: str | Path) -> tuple[pd.DataFrame, str]:
+def read_log(path: str | Path) -> tuple[Iterator[pd.DataFrame], str]:
     """A file; or a folder of a log and a file `items.*`, joined on the columns that both have.
 
     Returns:
-        The table, and the name of the log's file.
+        The table, a chunk at a time, its index going on, and the name of the log's file.
 
     Raises:
         BadInput: The folder holds several logs, or none, or items that share no column with it.
     """
     path = Path(path)
     if not path.is_dir():
-        return read_table(path), path.name
+        return read_chunks(path), path.name
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS)
     items = [file for file in files if file.stem in ("items", "products")]
     logs = [file for file in files if file not in items]
     if len(logs) != 1 or len(items) > 1:
         found = ", ".join(file.name for file in files) or "nothing"
         raise BadInput(f"{path}: expected one log, and items.* beside it, found {found}; name one file")
-    log = read_table(logs[0])
-    if not items:
-        return log, logs[0].name
-    about = read_table(items[0])
-    keys = [name for name in about.columns if name in log.columns]
-    if not keys:
-        raise BadInput(f"{items[0]}: has no column that {logs[0].name} has; give both an item_id")
-    # As text, so that the number 12 of one file is the text 12 of the other.
-    log, about = (frame.assign(**{name: as_text(frame[name]) for name in keys}) for frame in (log, about))
-    return log.merge(about.drop_duplicates(keys), on=keys, how="left"), logs[0].name
+    log = read_chunks(logs[0])
+    return _joined(log, logs[0], items[0]) if items else log, logs[0].name
+
+
+def _joined(log: Iterator[pd.DataFrame], file: Path, items: Path) -> Iterator[pd.DataFrame]:
+    about, keys = read_table(items), list[str]()
+    for chunk in log:
+        if not keys:
+            keys = [name for name in about.columns if name in chunk.columns]
+            if not keys:
+                raise BadInput(f"{items}: has no column that {file.name} has; give both an item_id")
+            # As text, so that the number 12 of one file is the text 12 of the other.
+            about = about.assign(**{name: as_text(about[name]) for name in keys}).drop_duplicates(keys)
+        chunk = chunk.assign(**{name: as_text(chunk[name]) for name in keys})
+        yield chunk.merge(about, on=keys, how="left").set_axis(chunk.index)
 
 
 def flat_tables(
@@ -109,7 +115,7 @@ def flat_tables(
     their names ("device phone, page garden"), and so are those of an ad's `item`.
 
     Args:
-        frame: As `read_log` gives it.
+        frame: A chunk, or with a column of `order` all, of what `read_log` gives.
         named: Columns by role, as the user named them.
         table: `events`, `reviews` or `impressions`.
         source: Name of the file.
@@ -133,8 +139,8 @@ def flat_tables(
                 f"no column for {role}; name one with --columns {role}=COLUMN. The file has: {there}"
             )
     ledger.rows_in += len(frame)
-    frame = frame.reset_index(drop=True)
     row = pd.Series(frame.index + 1)
+    frame = frame.reset_index(drop=True)
     if "order" in columns:
         order = numbers(frame[columns["order"][0]]).argsort(kind="stable")
         frame, row = frame.iloc[order].reset_index(drop=True), row.iloc[order].reset_index(drop=True)

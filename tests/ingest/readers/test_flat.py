@@ -67,8 +67,8 @@ def test_a_folder_joins_its_items_on_what_both_have(tmp_path):
     items = pd.DataFrame({"shop": ["n", "s"], "item_id": [1, 1], "title": ["North", "South"]})
     items.to_parquet(tmp_path / "items.parquet")
     (tmp_path / "README.md").write_text("no table")
-    frame, name = read_log(tmp_path)
-    assert (frame["title"].tolist(), name) == (["North", "South"], "log.csv")
+    chunks, name = read_log(tmp_path)
+    assert (pd.concat(chunks)["title"].tolist(), name) == (["North", "South"], "log.csv")
     items.to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(BadInput, match=r"expected one log, .* found items.parquet, log.csv, other.csv"):
         read_log(tmp_path)
