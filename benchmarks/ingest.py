@@ -2,8 +2,8 @@
 
 Work: the simulated store's search log, of 1 and of 10 million events, as csv.gz and as parquet, to the sample
 table, a process each. Queries, titles, clicks, positions, times, what was sent twice and what is missing are
-the store's; 20,000 distinct queries at either length. CPU seconds and the most memory are those of the process
-with its imports. Beside it pandas doing the same with the whole log in memory: read, drop what is there twice
+the store's; 20,000 distinct queries at either length. CPU seconds and the most memory are of the process,
+imports included. Beside it pandas doing the same with the whole log in memory: read, drop what is there twice
 or has no query or title, mask nothing, click rate of each pair, split by a hash of the query, content hash of
 each sample, write parquet. And the same log as canonical tables of ads, a row a sample, cleaned by all rules.
 QUICK=1: 200,000 events and 1 million. LENGTHS=1000000: this one alone.
