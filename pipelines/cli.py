@@ -317,7 +317,7 @@ def export(
 
 @app.command("compile")
 def compile_(out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("pipelines")) -> None:
-    """Compile the pipelines to the YAML that Kubeflow runs: importance.yaml and budget_curve.yaml."""
+    """Compile the pipelines to the YAML that Kubeflow runs: importance, budget_curve, ingest_log."""
     from assay.pipelines.compiled import compile_pipelines
 
     for file in compile_pipelines(out):

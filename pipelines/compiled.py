@@ -9,7 +9,7 @@ import yaml
 
 
 def compile_pipelines(folder: Path) -> list[Path]:
-    """Write `importance.yaml` and `budget_curve.yaml`, byte-identical for the same code.
+    """Write `importance.yaml`, `budget_curve.yaml`, `ingest_log.yaml`, byte-identical for the same code.
 
     Returns:
         The files.
@@ -19,11 +19,13 @@ def compile_pipelines(folder: Path) -> list[Path]:
     """
     from assay.pipelines.budget_curve import budget_curve
     from assay.pipelines.importance import importance
+    from assay.pipelines.ingest_log import ingest_log
     from kfp import compiler
 
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for name, pipeline in (("importance", importance), ("budget_curve", budget_curve)):
+    for pipeline in (importance, budget_curve, ingest_log):
+        name = pipeline.name.replace("-", "_")
         files.append(folder / f"{name}.yaml")
         compiler.Compiler().compile(pipeline, str(files[-1]))
         problems = undeclared(next(yaml.safe_load_all(files[-1].read_text())))

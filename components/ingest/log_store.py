@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -101,21 +101,23 @@ class Writer:
 class LogStore:
     """Readings in a folder, by the sha256 of what was read."""
 
-    def __init__(self, folder: Path, late_days: float = 0.0) -> None:
+    def __init__(self, folder: Path, late_days: float = 0.0, more: Sequence[Path] = ()) -> None:
         """Nothing is made before something is read.
 
         Args:
-            folder: Where readings are.
+            folder: Where readings are, and new ones go.
             late_days: Rows that lie so many days before what earlier calls had seen are too late; 0 is never.
+            more: Other folders of readings, that come after those of the first.
         """
-        self.folder, self.late_days = folder, late_days
+        self.folder, self.late_days, self._more = folder, late_days, more
 
     def readings(self) -> list[Reading]:
         """All that are whole, in the order of arrival."""
-        found = [
-            Reading(file.parent, json.loads(file.read_text())) for file in self.folder.glob(f"[!.]*/{ABOUT}")
-        ]
-        return sorted(found, key=lambda reading: reading.about["number"])
+        found = []
+        for folder in (self.folder, *self._more):
+            read = [Reading(f.parent, json.loads(f.read_text())) for f in folder.glob(f"[!.]*/{ABOUT}")]
+            found += sorted(read, key=lambda reading: reading.about["number"])
+        return found
 
     def sha256(self) -> str:
         """Of what was read, in the order it came, and of what counts as too late."""

@@ -34,6 +34,7 @@ from assay.components.ingest.readers.sources import data_sha256
 from assay.components.ingest.reading import Format, Read, files_of, read, stored
 from assay.components.ingest.seen import Seen
 from assay.components.ingest.tables import LOGGED, Tables, joined, together
+from assay.components.ingest.taken_over import facts_of, is_ingested, take_over
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,8 @@ def checked(config: IngestConfig) -> dict[str, Any]:
     Raises:
         BadInput: It cannot be.
     """
+    if is_ingested(config.data):
+        return facts_of(config)
     with tempfile.TemporaryDirectory() as folder:
         return assembled(config, Path(folder))[1]
 
@@ -248,6 +251,7 @@ def assembled(
         built = _built(spool, ledger, config, folder, assembly)
     found = assembly.finish(built, _near(flat, config))
     return found, {
+        "task": config.task,
         "reader": ", ".join(dict.fromkeys(one.reader for one in files)),
         "ledger": ledger.as_dict(len(found)),
         "columns": {role: "+".join(names) for role, names in files[0].columns.items()},
@@ -345,6 +349,8 @@ def ingest(
     Raises:
         BadInput: The log cannot be used.
     """
+    if log is None and is_ingested(config.data):
+        return take_over(config, samples_folder, texts_folder, truth_folder)
     with tempfile.TemporaryDirectory() as rows:
         found, facts = assembled(config, Path(rows), log)
         data = data_sha256(config.data) if log is None else log.sha256()

@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 COMMITTED = Path(__file__).parents[2] / "pipelines"
-NAMES = {"importance": "importance", "budget_curve": "budget-curve"}
+NAMES = {"importance": "importance", "budget_curve": "budget-curve", "ingest_log": "ingest-log"}
 
 
 def committed(name):
