@@ -57,7 +57,13 @@ def test_a_moment_in_every_way_it_is_written(written):
 def test_moments_beside_each_other_and_what_is_none():
     rows = [
         *(("2026-03-01", "2026-03-01T00:00:00"), ("2026-03-01T12:00:00Z", NOON[:19])),
-        *(("3e9", "2065-01-24T05:20:00"), ("-5", "1969-12-31T23:59:55"), (None, None), ("", None)),
+        *(
+            ("3e9", "2065-01-24T05:20:00"),
+            ("99999999999999", "5138-11-16T09:46:39"),
+            ("-5", "1969-12-31T23:59:55"),
+            (None, None),
+            ("", None),
+        ),
         *(("soon", None), ("now", None), ("today", None), ("2026-13-01", None)),
     ]
     found = moments(pl.Series("t", [written for written, _ in rows]))
