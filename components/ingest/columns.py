@@ -142,7 +142,7 @@ def as_text(series: pd.Series) -> pd.Series:
         return series.astype(object).where(series.notna(), "")
     if series.dtype.kind in "biuf":
         codes, values = pd.factorize(series)
-        texts = [*map(partial(_one_text, series.name), values.astype(object)), ""]
+        texts = [*map(partial(_one_text, series.name), values), ""]
         return pd.Series(np.array(texts, object)[codes], series.index, object, series.name)
     text = series.astype(object)
     return text.where(series.notna(), "").map(partial(_one_text, series.name)).astype(object)

@@ -197,7 +197,7 @@ def _splits(frame: pd.DataFrame, column: str) -> pd.Series | None:
 
 def _worded(text: pd.Series) -> pl.Series:
     """Texts as they are, null where there are no words."""
-    said = pl.from_pandas(text.astype("str"))
+    said = pl.Series(pl.from_pandas(text.astype("str")))
     return said.set(said.str.strip_chars() == "", None)
 
 
@@ -232,4 +232,4 @@ def _table(
 
 def _cell(value: pd.Series | pl.Series) -> pl.Series:
     """Nulls as polars has them: NaN is a number there."""
-    return value if isinstance(value, pl.Series) else pl.from_pandas(value, nan_to_null=True)
+    return value if isinstance(value, pl.Series) else pl.Series(pl.from_pandas(value, nan_to_null=True))

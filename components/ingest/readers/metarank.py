@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.chunks import moment, number
 from assay.components.ingest.readers.objects import json_object
 from assay.components.ingest.readers.reader import Chunks, Reader
 from assay.components.ingest.readers.sources import ROWS, Source
-from assay.components.ingest.readers.values import moments, numbers
 
 _EVENTS = ("item", "user", "ranking", "interaction")
 _QUERY = ("query", "search_query", "q")
@@ -58,24 +58,24 @@ def _read(source: Source, ledger: Ledger) -> Chunks:
     """Fields may hold any value, so objects are read one by one, and their rows gathered into columns."""
     gathered: dict[str, list[dict[str, Any]]] = {}
     users = 0
-    for number, event in source.objects():
+    for line, event in source.objects():
         kind = event.get("event")
         if kind not in _EVENTS:
-            ledger.drop("unknown_record", 1, [f"{source.name}, row {number}: event {kind!r}"])
+            ledger.drop("unknown_record", 1, [f"{source.name}, row {line}: event {kind!r}"])
         elif kind == "user":
             users += 1
         else:
-            for name, row in _rows(source, number, event):
-                gathered.setdefault(name, []).append(row | {"row": number})
+            for name, row in _rows(source, line, event):
+                gathered.setdefault(name, []).append(row | {"row": line})
         if any(len(rows) >= ROWS for rows in gathered.values()):
-            yield from _tables(gathered, source)
+            yield from _tables(gathered, source, ledger)
             gathered = {}
     ledger.note("user_record", users)
-    yield from _tables(gathered, source)
+    yield from _tables(gathered, source, ledger)
 
 
-def _rows(source: Source, number: int, event: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    fields = _fields(source, number, event)
+def _rows(source: Source, line: int, event: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    fields = _fields(source, line, event)
     seen = {
         "user_id": _text(event.get("user")),
         "session_id": _text(event.get("session")),
@@ -104,11 +104,11 @@ def _rows(source: Source, number: int, event: dict[str, Any]) -> Iterator[tuple[
         yield "queries", asked
         items = event.get("items")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise BadInput(f"{source.path}, line {number}: items of a ranking must be a list of objects")
+            raise BadInput(f"{source.path}, line {line}: items of a ranking must be a list of objects")
         for position, item in enumerate(items, start=1):
             item_id = _text(item.get("id"))
             # Written plain, or among the fields.
-            given = {"relevancy": item.get("relevancy")} | _fields(source, number, item)
+            given = {"relevancy": item.get("relevancy")} | _fields(source, line, item)
             known = {f"feature.{name}": float(value) for name, value in given.items() if _is_number(value)}
             yield "impressions", asked | {"item_id": item_id, "position": position} | known
             if item.get("label") is not None:
@@ -131,12 +131,12 @@ def _item(event: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     return row | {place: placed[place] for place in placed if place not in ("title", "description")}
 
 
-def _fields(source: Source, number: int, event: dict[str, Any]) -> dict[str, Any]:
+def _fields(source: Source, line: int, event: dict[str, Any]) -> dict[str, Any]:
     fields = event.get("fields") or []
     try:
         return {field["name"]: field.get("value") for field in fields}
     except (TypeError, KeyError, AttributeError) as error:
-        raise BadInput(f"{source.path}, line {number}: fields must be a list of {{name, value}}") from error
+        raise BadInput(f"{source.path}, line {line}: fields must be a list of {{name, value}}") from error
 
 
 def _is_number(value: Any) -> bool:
@@ -156,7 +156,7 @@ def _text(value: Any) -> str | None:
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
-def _tables(gathered: dict[str, list[dict[str, Any]]], source: Source) -> Chunks:
+def _tables(gathered: dict[str, list[dict[str, Any]]], source: Source, ledger: Ledger) -> Chunks:
     for name, rows in gathered.items():
         names = dict.fromkeys(name for row in rows for name in row)
         floats = {name for name in names if name.startswith("feature.")}
@@ -165,9 +165,9 @@ def _tables(gathered: dict[str, list[dict[str, Any]]], source: Source) -> Chunks
         )
         for column in ("grade", "value", "price"):
             if column in frame:
-                frame = frame.with_columns(numbers(frame[column]).alias(column))
+                frame = frame.with_columns(number(frame, column, source, ledger))
         if "timestamp" in frame:
-            frame = frame.with_columns(moments(frame["timestamp"]))
+            frame = frame.with_columns(moment(frame, "timestamp", source, ledger))
         yield name, frame.with_columns(source=pl.lit(source.name))
 
 

@@ -62,7 +62,8 @@ def of_objects(
         raise BadInput(f"{source.path}: a key is called 'row', as lines are counted here; rename it")
     # Objects may be flattened as well: {"user.id": 7}.
     flat = {path: dtype for path, dtype in fields.items() if "." not in path or path in source.columns}
-    schema = _nested(_paths(fields)) | {path: dtype or pl.String for path, dtype in flat.items()}
+    nested = _nested({path: dtype for path, dtype in fields.items() if "." in path})
+    schema = nested | {path: dtype or pl.String for path, dtype in flat.items()}
     at: list[int] = []
     for at, read in _blocks(lines):
         frame = decoded(source.path, at, mended(pl.Series(read, dtype=pl.String)), schema)
@@ -84,12 +85,6 @@ def _blocks(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[list[int], list[
             at, read, size = [], [], 0
     if at:
         yield at, read
-
-
-def _paths(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that lead into objects, where the object itself is not asked for."""
-    roots = {path: path.split(".")[0] for path in fields}
-    return {path: dtype for path, dtype in fields.items() if "." in path and roots[path] not in fields}
 
 
 def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +111,7 @@ def fitted(source: Source, frame: pl.DataFrame, fields: Mapping[str, Any]) -> pl
     Raises:
         BadInput: A cell that should hold an object holds no JSON.
     """
-    paths = {path: dtype for path, dtype in _paths(fields).items() if path not in frame.columns}
+    paths = {path: dtype for path, dtype in fields.items() if "." in path and path not in frame.columns}
     for root in {path.split(".")[0] for path in paths} & set(frame.columns):
         if frame[root].dtype == pl.String:
             inner = _nested({path: paths[path] for path in paths if path.startswith(f"{root}.")})[root]

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 import polars as pl
 from assay.components.core.errors import BadInput
-from assay.components.ingest.ledger import EXAMPLES, Ledger
-from assay.components.ingest.readers.chunks import kept
+from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.readers.chunks import kept, moment
 from assay.components.ingest.readers.reader import Chunks, Reader
 from assay.components.ingest.readers.records import of_objects, records
 from assay.components.ingest.readers.sources import Source
-from assay.components.ingest.readers.values import joined_text, moments, numbers
+from assay.components.ingest.readers.values import joined_text, numbers
 
 _OBJECT = "event_attributes.object"
 _POSITION = "event_attributes.position.ordinal"
@@ -165,22 +165,12 @@ def _documents(source: Source) -> Iterator[tuple[int, str]]:
 
 def _plain(frame: pl.DataFrame, source: Source, ledger: Ledger) -> pl.DataFrame:
     """The columns that queries and events share, in canonical names and dtypes."""
-    when = moments(frame["timestamp"])
-    odd = frame.filter(when.is_null() & frame["timestamp"].is_not_null())
-    ledger.note(
-        "unreadable_timestamp",
-        len(odd),
-        [
-            f"{source.name}, row {row}: {text!r}"
-            for row, text in odd["row", "timestamp"].head(EXAMPLES).rows()
-        ],
-    )
     hits = pl.coalesce(pl.when(pl.col(name).list.len() > 0).then(pl.col(name)) for name in _HITS)
     return frame.select(
         "action_name",
         "query_id",
         "row",
-        timestamp=when,
+        timestamp=moment(frame, "timestamp", source, ledger),
         query=pl.col("user_query"),
         user_id=pl.coalesce("user_id", "client_id"),
         session_id=pl.coalesce("session_id", "event_attributes.session_id"),

@@ -81,10 +81,10 @@ def moments(column: pl.Series) -> pl.Series:
         out = _since_1970(number)
     if column.dtype == pl.String and out.null_count():
         # Of words, pandas knows what day today is.
-        dated = column.set(~column.str.contains(r"^\s*\d{4}-").fill_null(False), None)
+        dated = column.set(~column.str.contains(r"^\s*\d{4}").fill_null(False), None)
         text = dated.str.strip_chars().str.replace(r"\s*UTC$", "Z").to_pandas()
         written = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
-        out = pl.select(pl.coalesce(out, pl.from_pandas(written).cast(MOMENT))).to_series()
+        out = pl.select(pl.coalesce(out, pl.Series(pl.from_pandas(written)).cast(MOMENT))).to_series()
     return out.alias(column.name)
 
 

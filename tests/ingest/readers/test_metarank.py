@@ -34,6 +34,15 @@ def test_items_rankings_and_interactions(tmp_path):
     assert ledger.noted == {"user_record": 1}
 
 
+def test_what_cannot_be_read_is_counted(tmp_path):
+    event = {"event": "interaction", "id": "e", "type": "rating", "item": "i", "timestamp": "soon"}
+    event["fields"] = [{"name": "rating", "value": "good"}]
+    tables, ledger, _ = read(jsonl(tmp_path / "events.jsonl", [event]))
+    assert tables["events"].select("timestamp", "value").rows() == [(None, None)]
+    assert ledger.repaired == {"unreadable_time": 1, "unreadable_number": 1}
+    assert ledger.examples["unreadable_time"] == ["events.jsonl, row 1: timestamp 'soon'"]
+
+
 def test_labels_are_judgments_and_an_interaction_may_have_no_ranking(tmp_path):
     events = [
         {"event": "ranking", "id": "r1", "timestamp": 1599391467, "fields": [{"name": "query", "value": "a"}],

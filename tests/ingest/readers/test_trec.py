@@ -40,6 +40,11 @@ def test_a_file_cut_within_a_line_is_refused(tmp_path):
         read(tmp_path, qrels="q1 0 d1 2\n" * 5 + "q1 0")
 
 
+def test_what_is_no_number_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="run, line 7: 'high' is no number"):
+        read(tmp_path, run="q1 Q0 d1 1 2.0 bm25\n" * 6 + "q1 Q0 d1 2 high bm25\n")
+
+
 def test_every_table_has_its_columns(tmp_path):
     from assay.components.ingest.tables import SCHEMAS
 

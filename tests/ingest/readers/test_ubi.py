@@ -159,8 +159,8 @@ def test_what_real_logs_are_like(tmp_path):
     assert done["attribute.action_name"].drop_nulls().to_list() == ["global_click", "product_hover", "search"]
     assert done["position"].to_list() == [0, 1, None, 3, 4, 5, None, 7]
     assert done["query_id"][0] is None
-    assert ledger.noted == {"unreadable_timestamp": 1}
-    assert ledger.examples["unreadable_timestamp"] == ["events.jsonl, row 4: 'yesterday'"]
+    assert ledger.repaired == {"unreadable_time": 1}
+    assert ledger.examples["unreadable_time"] == ["events.jsonl, row 4: timestamp 'yesterday'"]
     assert ledger.dropped == {"missing_action": 1}
     assert ledger.rows_in == 9
 
