@@ -61,7 +61,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         pl.col("position").cast(pl.Float64),
         "timestamp",
         "source",
-        "user_id",
+        pl.coalesce("user_id", "session_id").alias("user_id"),
         *(pl.col(c) for c in shown.columns if c.startswith("feature.")),
         *(
             pl.col(c).alias(_feature(c))

@@ -90,10 +90,10 @@ class Built:
     Attributes:
         rows: context, item, item_id, group_id, segment, source (text), split (None where the hash of the
             unit decides), and `grade` or `click` (float64); where there: weight, position (float64),
-            timestamp, `user_id` (text, null: whose the row is), `unit` (what a split must not tear, the
-            group if absent), `label` (where it is not the grade over the largest), `feature.NAME`, and
-            `happened`, `seen_until` (int64: when the label came about, and the last thing that the context
-            knows of).
+            timestamp, `user_id` (text, null: whose the row is, the user or else the session), `unit` (what a
+            split must not tear, the group if absent), `label` (where it is not the grade over the largest),
+            `feature.NAME`, and `happened`, `seen_until` (int64: when the label came about, and the last thing
+            that the context knows of).
         label_source: `grade` or `click`.
         max_grade: Grade of label 1.
         relevant_at: Grade or click rate from which a row is relevant.

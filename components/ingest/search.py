@@ -68,12 +68,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         *(
             [pl.col("grade")]
             if judged
-            else [
-                pl.col("clicked").alias("click"),
-                pl.col("position").cast(pl.Float64),
-                "timestamp",
-                "user_id",
-            ]
+            else [pl.col("clicked").alias("click"), pl.col("position").cast(pl.Float64), "timestamp"]
         ),
         "source",
         *about,
@@ -166,9 +161,8 @@ def samples_from_judgments(
         task: The task.
     """
     # In an order of their own, so that neither a mean nor the first segment depends on the file's.
-    pairs = (
-        _numbered(judgments).sort_values([*_KEY, "segment", "grade"]).groupby(_KEY, sort=False, dropna=False)
-    )
+    pairs = _numbered(judgments).sort_values([*_KEY, "segment", "grade"])
+    pairs = pairs.groupby(_KEY, sort=False, dropna=False)
     merged = pairs.agg(
         grade=("grade", "mean"), segment=("segment", "first"), split=("split", "first"), **_means(judgments)
     ).reset_index()
@@ -249,7 +243,7 @@ def _finish(samples: pd.DataFrame, source: str, label_source: str, task: str) ->
     if "user_id" in samples:
         # Of several users, or of some who are not known, it is nobody's.
         first, last = samples.pop("_first"), samples.pop("_last")
-        samples["user_id"] = samples["user_id"].where(first == last, None)
+        samples["user_id"] = samples["user_id"].where((first == last) & (first >= 0), None)
     if "source" not in samples:
         samples["source"] = source
     samples["sample_id"] = sample_ids(
