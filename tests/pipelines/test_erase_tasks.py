@@ -1,6 +1,7 @@
 """A user is forgotten by what `assay ingest` and all after it make of a log of each task."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -230,6 +231,24 @@ def test_exports_of_a_run_that_is_made_anew_go(store, tmp_path):
     (run / "selection.parquet").unlink()
     erase(busiest(run), tmp_path / "runs")
     assert not [name for name in ("early", "late", EXPORTS) if (run / name).exists()]
+
+
+def test_exports_of_another_run_stay_unless_its_samples_are_not_there(store, tmp_path):
+    run = run_of("review", store, tmp_path)
+    user, other = busiest(run), tmp_path / "runs" / "other"
+    shutil.copytree(run, other)
+    erase(user, other)
+    exported(str(other), "bge", "challenger", other / "bge.jsonl")
+    before = (other / "bge.jsonl").stat()
+    started_anew = tmp_path / "runs" / "anew"
+    shutil.copytree(run, started_anew)
+    exported(str(started_anew), "bge", "challenger", started_anew / "bge.jsonl")
+    shutil.rmtree(started_anew / "samples")
+    (started_anew / "selection.parquet").unlink()
+    done = erase(user, tmp_path / "runs")
+    assert (other / "bge.jsonl").stat() == before
+    assert not (started_anew / "bge.jsonl").exists()
+    assert [file for file in done.files if file.endswith(".jsonl")] == ["anew/bge.jsonl"]
 
 
 def test_an_export_of_nothing_but_what_is_forgotten_goes(store, tmp_path):
