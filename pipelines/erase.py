@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from assay.components.core.manifest import MANIFEST, sha256_of, write_json
 from assay.components.core.samples import read_samples, shard_files
 from assay.components.core.vectors import SAMPLE_IDS
 from assay.components.ingest.privacy import WRITTEN, pseudonym
-from assay.pipelines.exporting import EXPORTS, keep_notes, made_again, noted
+from assay.pipelines.exporting import mark_stale, renewed
 from assay.pipelines.forgotten import (
     ROW_IDS,
     SQLITE,
@@ -56,7 +55,7 @@ class Erased:
         samples: Samples that are gone.
         files: {file: rows or places that are gone}.
         retrain: Folders of models that were trained on them: weights cannot forget.
-        exports: What was exported to a place outside, or is not where it was, and held erased rows.
+        exports: What was exported of runs that lost rows, and lies outside or is not where it was.
         logs: Files that runs were made of; they lie outside and are not touched.
         left: Files in which something is still found; none, or the erasure failed.
         told_apart: Whether the id is a word that can be looked for in texts and bytes.
@@ -100,7 +99,7 @@ def erase(user: str, runs: Path, key: bytes | None = None) -> Erased:
         done = Erased(samples=len(forget.samples), told_apart=distinctive(user))
         tables, alone = _sample_tables(runs), _only_theirs(runs, forget)
         models = _trained_on(runs, forget)
-        _mark_exports(runs, forget)
+        mark_stale(runs, forget.samples)
         catalogues = _catalogues(tables)
         for folder in sorted({file.parent for file in runs.rglob(SAMPLE_IDS)}):
             kept = catalogues.get(_about(folder).get("samples_sha256", ""))
@@ -117,7 +116,9 @@ def erase(user: str, runs: Path, key: bytes | None = None) -> Erased:
             _note(done, runs, folder, ranking_without(folder))
         for file in sorted(saying, key=lambda file: (saying[file], file)):
             _note(done, runs, file, _rewritten(file, forget, set()))
-        _export_again(runs, done)
+        again, done.exports = renewed(runs)
+        for out, count in again.items():
+            _note(done, runs.resolve(), out, count)
         # Also of what one that was cut off has rewritten.
         _manifests(runs, done)
         done.retrain = sorted(str(folder.relative_to(runs)) for folder in models)
@@ -291,41 +292,6 @@ def _trained_on(runs: Path, forget: Forget) -> list[Path]:
     return models
 
 
-def _mark_exports(runs: Path, forget: Forget) -> None:
-    """Note which exports hold what is forgotten, before anything is rewritten: later nobody could tell."""
-    for file in sorted(runs.rglob(EXPORTS)):
-        table = pq.read_table(file.parent / "selection.parquet", columns=["sample_id", "arm"])
-        gone = table.filter(among(strings(table, "sample_id"), forget.samples))
-        counts = Counter(strings(gone, "arm").to_pylist())
-        notes = noted(file.parent)
-        for note in notes:
-            if counts[note["arm"]]:
-                note["erased"] = note.get("erased", 0) + counts[note["arm"]]
-        if counts:
-            keep_notes(file.parent, notes)
-
-
-def _export_again(runs: Path, done: Erased) -> None:
-    """Exports under the folder are made anew of what is left.
-
-    Those outside are named until they are made anew; what is not where it was, once.
-    """
-    for file in sorted(runs.rglob(EXPORTS)):
-        notes = noted(file.parent)
-        for note in [note for note in notes if "erased" in note]:
-            out = Path(note["out"])
-            if out.exists() and out.is_relative_to(runs.resolve()):
-                made_again(file.parent, note)
-                _note(done, runs.resolve(), out, note.pop("erased"))
-                if not out.exists():
-                    notes.remove(note)
-            else:
-                done.exports.append(str(out))
-                if not out.exists():
-                    notes.remove(note)
-            keep_notes(file.parent, notes)
-
-
 def _rewritten(file: Path, forget: Forget, texts: set[str]) -> int:
     if file.suffix == ".parquet":
         return parquet_without(file, forget, texts)
@@ -396,7 +362,7 @@ def told(done: Erased) -> str:
         lines.append("weights cannot forget; trained on erased rows, so train again and retire these:")
         lines += [f"  {folder}" for folder in done.retrain]
     if done.exports:
-        lines.append("exports that hold erased rows and lie outside, or were moved; export them again:")
+        lines.append("exports of runs that lost rows, outside or moved; remove them, and export again:")
         lines += [f"  {out}" for out in done.exports]
     if done.logs:
         lines.append("logs that runs were made of; erase the user there too, or the next run brings it back:")

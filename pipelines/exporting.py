@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import write_json
+from assay.components.core.samples import read_samples
 from assay.components.ingest.writers import export
 from assay.pipelines.launch import LOCK
 from assay.pipelines.shown import finished
@@ -48,7 +50,7 @@ def exported(run: str, format: str, arm: str, out: Path) -> dict[str, Any]:
             try:
                 return export(folder / "samples", folder, arm, format, out)
             except BaseException:
-                keep_notes(folder, before)
+                _keep(folder, before)
                 raise
     except Timeout as error:
         raise BadInput(f"{folder}: is being written; wait for it") from error
@@ -62,18 +64,52 @@ def noted(folder: Path) -> list[dict[str, Any]]:
     return json.loads(file.read_text()) if file.is_file() else []
 
 
-def keep_notes(folder: Path, notes: list[dict[str, Any]]) -> None:
-    """Write the notes; without any there is no file."""
+def mark_stale(runs: Path, samples: Collection[str]) -> None:
+    """Note `erased` in the exports of every run that has some of the samples, before it is rewritten.
+
+    All of its exports: a selection may be a later one than what was exported.
+    """
+    for file in sorted(runs.rglob(EXPORTS)):
+        table = file.parent / "samples"
+        ids = read_samples(table, columns=["sample_id"])["sample_id"].tolist() if table.is_dir() else samples
+        if count := len(set(samples) & set(ids)):
+            notes = noted(file.parent)
+            _keep(file.parent, [note | {"erased": note.get("erased", 0) + count} for note in notes])
+
+
+def renewed(runs: Path) -> tuple[dict[Path, int], list[str]]:
+    """Make stale exports under a folder anew of what is left; those of which nothing is left go.
+
+    Returns:
+        Those and how many samples their run lost; and the stale ones that lie outside, which are named until
+        they are made anew, or are not where they were, which are named once.
+    """
+    again, others = {}, []
+    for file in sorted(runs.rglob(EXPORTS)):
+        notes = noted(file.parent)
+        for note in [note for note in notes if "erased" in note]:
+            out = Path(note["out"])
+            if out.exists() and out.is_relative_to(runs.resolve()):
+                _made_again(file.parent, note)
+                again[out] = note.pop("erased")
+            else:
+                others.append(str(out))
+            if not out.exists():
+                notes.remove(note)
+            _keep(file.parent, notes)
+    return again, others
+
+
+def _keep(folder: Path, notes: list[dict[str, Any]]) -> None:
     if notes:
         write_json(folder / EXPORTS, notes)
     else:
         (folder / EXPORTS).unlink(missing_ok=True)
 
 
-def made_again(folder: Path, note: dict[str, Any]) -> None:
-    """Export anew what is left of an arm, in place of what was exported; nothing, where nothing is left."""
-    out = Path(note["out"])
+def _made_again(folder: Path, note: dict[str, Any]) -> None:
+    out, selection = Path(note["out"]), folder / "selection.parquet"
     shutil.rmtree(out) if out.is_dir() else out.unlink()
-    arms = pq.read_table(folder / "selection.parquet", columns=["arm"])["arm"]
-    if pc.any(pc.equal(arms.cast("string"), note["arm"])).as_py():
+    arm = pc.field("arm").cast("string") == note["arm"]
+    if selection.is_file() and pq.read_table(selection, columns=["arm"], filters=arm).num_rows:
         export(folder / "samples", folder, note["arm"], note["format"], out)

@@ -82,7 +82,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         pl.col("grade"),
         "timestamp",
         "source",
-        "user_id",
+        pl.coalesce("user_id", "session_id").alias("user_id"),
         *(pl.col(c) for c in reviews.columns if c.startswith("feature.")),
     ).to_pandas()
     rows["split"] = rows["split"].astype(object).where(rows["split"].notna(), None)

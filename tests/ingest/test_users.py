@@ -1,16 +1,13 @@
 """Whose a sample is: written beside the samples, for those that come of one user alone."""
 
 import pandas as pd
-import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from assay.components.core.samples import read_samples
-from assay.components.ingest.building import Policy
 from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.prepare import IngestConfig, ingest
-from assay.components.ingest.search import build, samples_from_impressions, samples_from_judgments
-from assay.components.ingest.tables import canonical
+from assay.components.ingest.search import samples_from_impressions, samples_from_judgments
 from assay.examples.store import StoreConfig, simulate, write
 
 COLUMNS = {
@@ -46,17 +43,13 @@ def test_a_task_writes_whose_each_sample_is(store, tmp_path, task):
         assert (samples["user_id"] == samples["group_id"].str.rpartition("|")[0]).all()
 
 
-def test_what_was_shown_for_a_search_says_to_whom():
-    shown = {
-        "query": ["red shoe"] * 2,
-        "item_id": ["a", "b"],
-        "clicked": [1.0, 0.0],
-        "user_id": ["ann", None],
-    }
-    impressions = pl.DataFrame(shown).with_columns(source=pl.lit("log"), row=pl.lit(1))
-    built = build({"impressions": canonical("impressions", impressions)}, Ledger(), Policy())
-    whose = dict(built.rows[["item_id", "user_id"]].dropna().to_numpy())
-    assert whose == {"a": "ann"}
+@pytest.mark.parametrize("task", ["review", "ads"])
+def test_a_session_stands_in_for_a_user(store, tmp_path, task):
+    log = pd.read_parquet(store / f"{FILES[task]}.parquet").rename(columns={"user_id": "session_id"})
+    log.to_parquet(tmp_path / "log.parquet")
+    config = IngestConfig(str(tmp_path / "log.parquet"), task, parse_columns(COLUMNS[task]))
+    ingest(config, *(str(tmp_path / name) for name in ("samples", "texts", "truth")))
+    assert set(pd.read_parquet(tmp_path / "samples" / "users.parquet")["user_id"]) == set(log["session_id"])
 
 
 @pytest.mark.parametrize("label", ["click", "grade"])

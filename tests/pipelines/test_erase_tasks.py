@@ -1,6 +1,7 @@
 """A user is forgotten by what `assay ingest` and all after it make of a log of each task."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -136,7 +137,7 @@ def test_an_erasure_that_was_cut_off_is_finished_whatever_names_the_user(task, s
 
     run = run_of(task, store, tmp_path)
     user, count = busiest(run), users_of(run).value_counts().iloc[0]
-    for name in ("samples_without", "ranking_without", "_export_again"):
+    for name in ("samples_without", "ranking_without", "renewed"):
 
         def cut(*_):
             raise KeyboardInterrupt
@@ -145,7 +146,7 @@ def test_an_erasure_that_was_cut_off_is_finished_whatever_names_the_user(task, s
             patched.setattr(module, name, cut)
             with pytest.raises(KeyboardInterrupt):
                 erase(user, tmp_path / "runs")
-    assert len(users_of(run)) == len(read_samples(run / "samples"))
+    assert set(users_of(run).index) <= set(read_samples(run / "samples")["sample_id"])
     done = erase(user, tmp_path / "runs")
     assert done.left == []
     assert user not in "".join(values(run).values())
@@ -210,6 +211,44 @@ def test_exports_are_made_again_of_what_is_left_and_those_outside_are_named(stor
     outside.rename(tmp_path / "old")
     exported(str(run), "trec", "challenger", outside)
     assert erase("nobody-at-all", tmp_path / "runs").exports == []
+
+
+def test_exports_of_a_run_that_is_made_anew_go(store, tmp_path):
+    """Its selection is not there, or not the one that was exported: nobody can tell what they hold."""
+    run = run_of("review", store, tmp_path)
+    user = busiest(run)
+    selection = pd.read_parquet(run / "selection.parquet")
+    for name in ("early", "late"):
+        exported(str(run), "bge", "challenger", run / name)
+        mine = users_of(run)[lambda s: s == user].index
+        selection[~selection["sample_id"].isin(mine)].to_parquet(run / "selection.parquet", index=False)
+    before = (run / "late" / "train.jsonl").read_bytes()
+    assert (run / "early" / "train.jsonl").read_bytes() != before
+    assert erase(user, tmp_path / "runs").files["review/early"] == len(mine)
+    assert (
+        (run / "early" / "train.jsonl").read_bytes() == before == (run / "late" / "train.jsonl").read_bytes()
+    )
+    (run / "selection.parquet").unlink()
+    erase(busiest(run), tmp_path / "runs")
+    assert not [name for name in ("early", "late", EXPORTS) if (run / name).exists()]
+
+
+def test_exports_of_another_run_stay_unless_its_samples_are_not_there(store, tmp_path):
+    run = run_of("review", store, tmp_path)
+    user, other = busiest(run), tmp_path / "runs" / "other"
+    shutil.copytree(run, other)
+    erase(user, other)
+    exported(str(other), "bge", "challenger", other / "bge.jsonl")
+    before = (other / "bge.jsonl").stat()
+    started_anew = tmp_path / "runs" / "anew"
+    shutil.copytree(run, started_anew)
+    exported(str(started_anew), "bge", "challenger", started_anew / "bge.jsonl")
+    shutil.rmtree(started_anew / "samples")
+    (started_anew / "selection.parquet").unlink()
+    done = erase(user, tmp_path / "runs")
+    assert (other / "bge.jsonl").stat() == before
+    assert not (started_anew / "bge.jsonl").exists()
+    assert [file for file in done.files if file.endswith(".jsonl")] == ["anew/bge.jsonl"]
 
 
 def test_an_export_of_nothing_but_what_is_forgotten_goes(store, tmp_path):
