@@ -76,6 +76,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         if "attribute.split" in rows.columns
         else None
     )
+    said = ("label",) if counts is None else ("label", "propensity", "bought")
     frame = rows.select(
         "context",
         pl.col("item").fill_null(""),
@@ -89,7 +90,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
             else [pl.col("clicked").alias("click"), pl.col("position").cast(pl.Float64), "timestamp"]
         ),
         *(pl.coalesce(who).alias("user_id") for who in [_people(rows)] if who),
-        *(pl.col(c) for c in ("label", "propensity", "bought") if counts is not None and c in rows.columns),
+        *(pl.col(c) for c in said if c in rows.columns),
         "source",
         *about,
     ).to_pandas()
