@@ -1,5 +1,6 @@
 """Position bias of a search log: found, and taken out of labels where that does no harm."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -249,6 +250,12 @@ def test_crossed_words_are_told_apart_and_unlike_texts_have_no_cosine():
     assert np.diff(products.indptr).tolist() == [4, 4, 4]
     assert products.multiply(products > 0).max(axis=0).nnz == 12
     assert products.data.mean() == pytest.approx(1)
+
+
+def test_without_scikit_learn_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.feature_extraction.text", None)
+    with pytest.raises(BadInput, match="pip install"):
+        crossed(["red"], ["shoe"])
 
 
 @pytest.mark.parametrize("wrong", [{"bias": "magic"}, {"min_dwell": -1.0}, {"label": "stars"}])
