@@ -28,7 +28,7 @@ from assay.components.core.metrics import Lists
 from assay.components.core.samples import sample_ids, text_id, write_samples
 from assay.components.embed.embed import embed
 from assay.components.ingest.clicks.safety import Taught, learnt
-from assay.components.ingest.clicks.weights import corrected_pairs, with_propensity
+from assay.components.ingest.clicks.weights import weight_of
 from assay.components.score.measure import measure
 from assay.components.score.score import score
 from assay.components.select.rules import Rules
@@ -62,13 +62,13 @@ def samples_of(shop: Shop) -> pd.DataFrame:
 
 def relevant_at(shop: Shop) -> float:
     """The label that tells relevant pairs of the target's queries best: true less false positive rate."""
-    log = corrected_pairs(with_propensity(shop.impressions, shop.propensities["harvesting"])).rows
+    log = shop.samples.with_columns(weight=pl.Series(weight_of(shop.samples["looks"].to_numpy())))
     target = pl.from_pandas(shop.judged(TEST, TARGET)[["query", "item_id", "grade"]])
-    both = log.join(target, left_on=["asked", "item_id"], right_on=["query", "item_id"]).sort("label")
+    both = log.join(target, left_on=["context", "item_id"], right_on=["query", "item_id"]).sort("unbiased")
     relevant, weight = (both["grade"] >= RELEVANT_AT).to_numpy(), both["weight"].to_numpy()
     below = np.cumsum(weight * ~relevant) / (weight * ~relevant).sum()
     missed = np.cumsum(weight * relevant) / (weight * relevant).sum()
-    return float(both["label"][int((below - missed).argmax())]) + 1e-6
+    return float(both["unbiased"][int((below - missed).argmax())]) + 1e-6
 
 
 def chosen(shop: Shop, rows: pd.DataFrame, folder: Path, seed: int) -> dict[str, np.ndarray]:

@@ -2,13 +2,14 @@
 
 Work: the simulated store's search log, 300 searches a query (1.3 million impressions), in which a click needs
 a look and looks fall with the position; bots out by the pace of their searches. Positions are found by
-harvesting and by the position-based model; pairs are labelled by clicks over looks. The ranker is a cheap
-one, a logistic regression on pairs of words, one of the query and one of the title: half of the queries
-train it, a fifth is the target on which `do_no_harm` decides, and nDCG@10 by true grades is over the judged
-lists of the rest. Full information is the same ranker on the true grades of the same pairs. Naive is the
-click rate, with the weights that corrected pairs have, which is what the check falls back on; shown as well
-with those of `ingest` now, roots of the impressions. The same on a short log, 20 searches a query. 5 seeds,
-each with a store of its own, a line of `results/ips.jsonl` each, not run again; QUICK=1: one.
+harvesting and by the position-based model; pairs are labelled by clicks over looks, as the builder of
+searches labels them with `policy.bias=harvesting`. The ranker is a cheap one, a logistic regression on pairs
+of words, one of the query and one of the title: half of the queries train it, a fifth is the target on which
+`do_no_harm` decides, and nDCG@10 by true grades is over the judged lists of the rest. Full information is the
+same ranker on the true grades of the same pairs. Naive is the click rate, with the weights that corrected
+pairs have, which is what the check falls back on; shown as well with those of `ingest` now, roots of the
+impressions. The same on a short log, 20 searches a query. 5 seeds, each with a store of its own, a line of
+`results/ips.jsonl` each, not run again; QUICK=1: one.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ import pandas as pd
 import polars as pl
 from assay.components.core.metrics import Lists
 from assay.components.core.samples import hash_unit
+from assay.components.ingest.building import Policy
 from assay.components.ingest.clicks.estimators import estimate
 from assay.components.ingest.clicks.propensities import Propensities
 from assay.components.ingest.clicks.safety import Taught, Verdict, do_no_harm, learnt
-from assay.components.ingest.clicks.weights import corrected_pairs, weight_of, with_propensity
+from assay.components.ingest.clicks.weights import weight_of
+from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.search import build, samples_from_impressions
 from assay.components.ingest.tables import canonical
 from assay.examples.store import StoreConfig, simulate
 from record import ROOT, record
@@ -88,22 +92,33 @@ class Shop:
         return {method: estimate(self.impressions, method) for method in ("harvesting", "pbm")}
 
     @cached_property
+    def samples(self) -> pl.DataFrame:
+        """What `ingest` makes of the impressions with `policy.bias=harvesting`, before the check."""
+        items = pl.from_pandas(self.store.items).select("item_id", text="title")
+        log = {"impressions": self.impressions, "items": canonical("items", items)}
+        built = build(log, Ledger(), Policy(bias="harvesting"))
+        rows = built.rows.assign(split="train")
+        found = samples_from_impressions(rows, "store", Ledger(), bias=built.bias)
+        kept = found[["context", "item_id", "item", "label", "unbiased", "looks"]]
+        return pl.from_pandas(kept).sort("context", "item_id")
+
+    @cached_property
     def pairs(self) -> pl.DataFrame:
-        """Of the training queries: what `corrected_pairs` gives, title, rate, bought and the true grade."""
-        weighed = with_propensity(self.impressions, self.propensities["harvesting"])
-        rates = self.impressions.group_by(pl.col("query").alias("asked"), "item_id").agg(
-            rate=pl.col("clicked").mean(), bought=pl.col("feature.purchased").mean()
+        """Of the training queries: corrected label and weight, title, rate, shown, bought and true grade."""
+        counts = self.impressions.group_by(pl.col("query").alias("asked"), "item_id").agg(
+            shown=pl.len(), bought=pl.col("feature.purchased").mean()
         )
-        titles = pl.from_pandas(self.store.items).select("item_id", "title")
         events = pl.from_pandas(self.store.search_events[["event_id", "query", "item_id"]])
         truth = pl.from_pandas(self.store.truth["search_events"][["event_id", "grade"]])
         grades = (
             events.drop_nulls().join(truth, on="event_id")
             .group_by(pl.col("query").alias("asked"), "item_id").agg(pl.col("grade").first())
         )  # fmt: skip
-        found = corrected_pairs(weighed).rows
-        for other, on in ((rates, ["asked", "item_id"]), (titles, "item_id"), (grades, ["asked", "item_id"])):
-            found = found.join(other, on=on, how="inner", maintain_order="left")
+        found = self.samples.select(
+            "item_id", "looks", asked="context", title="item", rate="label", label="unbiased"
+        ).with_columns(weight=pl.Series(weight_of(self.samples["looks"].to_numpy())))
+        for other in (counts, grades):
+            found = found.join(other, on=["asked", "item_id"], how="inner", maintain_order="left")
         return found.filter(place_of(found["asked"].to_list()) >= TARGET)
 
     def judged(self, low: float, high: float) -> pd.DataFrame:

@@ -60,7 +60,7 @@ class RunConfig(BaseModel):
     relevant_at: float = Field(
         0.0, ge=0, description="grade from which a row is relevant; half of max-grade if not given"
     )
-    policy: Policy = Field(Policy(), description="how a log becomes rows, of other tasks than search")
+    policy: Policy = Field(Policy(), description="how a log becomes rows")
     gain: Literal["linear", "exponential"] = Field("exponential", description="gain of a grade in nDCG")
     split_column: str = Field("", description="column that names each row's split")
     sample: int = Field(0, ge=0, description="rows at most of train, validation and target together")

@@ -77,6 +77,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
         if "attribute.split" in rows.columns
         else None
     )
+    said = ("label",) if counts is None else ("label", "propensity", "bought")
     frame = rows.select(
         "context",
         pl.col("item").fill_null(""),
@@ -94,7 +95,7 @@ def build(tables: Tables, ledger: Ledger, policy: Policy) -> Built:
             ]
         ),
         *(pl.coalesce(who).alias("user_id") for who in [_people(rows)] if who),
-        *(pl.col(c) for c in ("label", "propensity", "bought") if counts is not None and c in rows.columns),
+        *(pl.col(c) for c in said if c in rows.columns),
         "source",
         *about,
     ).to_pandas()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from assay.components.core.errors import BadInput
 
 WIDTH = 2**17
 """Columns that the products are hashed into."""
@@ -27,11 +28,17 @@ def crossed(contexts: list[str], items: list[str]) -> Any:
         (n, `WIDTH` + 1) sparse float64: products by a hash of both words, and the cosine.
 
     Raises:
+        BadInput: scikit-learn is not installed.
         ValueError: No text has a word.
     """
-    from scipy.sparse import csr_matrix, hstack
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
+    try:
+        from scipy.sparse import csr_matrix, hstack
+        from sklearn.feature_extraction.text import TfidfVectorizer
+    except ImportError as error:
+        raise BadInput(
+            "policy.bias: whether a correction does harm is seen by rankers of scikit-learn, which is "
+            "not there: pip install 'assay-ranking[train]', or leave policy.bias out"
+        ) from error
     number, texts = pd.factorize(np.array([text[:CHARS] for text in [*contexts, *items]], dtype=object))
     words = TfidfVectorizer(token_pattern=r"(?u)\w+", max_features=50_000).fit_transform(texts.tolist())
     asked, shown = words[number[: len(contexts)]], words[number[len(contexts) :]]

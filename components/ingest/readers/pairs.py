@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from assay.components.core.errors import BadInput
@@ -77,18 +79,28 @@ def whose(frame: pd.DataFrame, columns: dict[str, list[str]]) -> dict[str, pd.Se
 
     Text, None where nobody is named; pseudonyms where there is a key for them.
     """
-    found = {}
-    for role in (role for role in ("user", "session") if role in columns):
-        codes, names = pd.factorize(as_text(frame[columns[role][0]]))
-        named = pseudonyms(names.tolist())
-        known = np.array(
-            [name if said else None for name, said in zip(named, names, strict=True)], dtype=object
-        )
-        found[f"{role}_id"] = pd.Series(known[codes], index=frame.index, dtype=object)
+    found = {
+        f"{role}_id": ids(frame[columns[role][0]], pseudonyms)
+        for role in ("user", "session")
+        if role in columns
+    }
     if "session_id" in found:
         user = found.get("user_id", found["session_id"])
         found["user_id"] = user.where(user.notna(), found["session_id"])
     return found
+
+
+def ids(column: pd.Series, renamed: Callable[[list[str]], list[str]] = list) -> pd.Series:
+    """Ids as text, None where there is none; each distinct one is looked at once.
+
+    Args:
+        column: Texts or numbers.
+        renamed: (distinct ids) -> what stands in their place.
+    """
+    codes, distinct = pd.factorize(column)
+    texts = as_text(pd.Series(distinct, name=column.name)).tolist()
+    named = [new if old else None for new, old in zip(renamed(texts), texts, strict=True)]
+    return pd.Series(np.array([*named, None], dtype=object)[codes], index=column.index)
 
 
 _SPLIT_NAMES = {

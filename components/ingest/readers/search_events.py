@@ -8,7 +8,7 @@ from assay.components.core.errors import BadInput
 from assay.components.ingest.attributes import extras
 from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.readers.pairs import splits, whose
+from assay.components.ingest.readers.pairs import ids, splits, whose
 from assay.components.ingest.readers.values import moments
 from assay.components.ingest.seen import Seen, hashed
 
@@ -78,8 +78,7 @@ def read_search_events(
         if role in columns
     }
     if "query_id" in frame:
-        search = as_text(frame["query_id"])
-        done["query_id"] = search.where(search != "", None)
+        done["query_id"] = ids(frame["query_id"])
     return pd.DataFrame(
         {
             "context": text_of(frame, columns["query"]),
