@@ -3,13 +3,16 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from assay.components.core.manifest import read_manifest, write_json
 from assay.components.core.metrics import Lists, paired_bootstrap
+from assay.components.evaluate import evaluate as evaluated
 from assay.components.evaluate.evaluate import Inputs, evaluate
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn.metrics import roc_auc_score
 
 
@@ -206,3 +209,18 @@ def test_predictions_hold_every_test_row_once(tiny_run, lists):
     assert len(table) == tiny_run.summary["samples"]["test"]
     assert table["sample_id"].is_unique
     assert np.isfinite(table.drop(columns=["sample_id", "group_id"]).to_numpy()).all()
+
+
+def test_the_report_says_where_rows_went_and_what_positions_told(tmp_path):
+    ledger = {"rows_in": 9, "rows_out": 4, "added": {}, "dropped": {"bot_session": 5}, "repaired": {},
+              "noted": {"empty_context": 2}, "examples": {"bot_session": ["<session> 1"] * 9}}  # fmt: skip
+    page = Environment(
+        loader=FileSystemLoader(Path(evaluated.__file__).parent), autoescape=True, undefined=StrictUndefined
+    ).get_template("ledger.html")
+    facts = {"ledger": ledger, "samples": {"train": 4}}
+    said = page.render(facts=facts)
+    assert said.count("&lt;session&gt; 1") == 3
+    assert "9 rows read, 4 samples" in said
+    assert "Position bias" not in said
+    corrected = page.render(facts=facts | {"bias": {"asked": "pbm", "kept": "naive", "why": "It does harm."}})
+    assert "Position bias (pbm): labels are <strong>naive</strong>. It does harm." in corrected
