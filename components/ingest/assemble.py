@@ -87,9 +87,13 @@ class _Totals:
             self.shown.update(dict(zip(times.tolist(), pairs.tolist(), strict=True)))
 
     def mean_root(self) -> float:
-        """Of how often pairs were shown; the same whatever parts they came in."""
+        """Of how often pairs were shown, to two digits; the same whatever parts they came in.
+
+        A log that grows a little leaves the weights of all others as they were, and the scores that were kept.
+        """
         pairs = sum(self.shown.values())
-        return math.fsum(math.sqrt(times) * n for times, n in sorted(self.shown.items())) / max(pairs, 1)
+        mean = math.fsum(math.sqrt(times) * n for times, n in sorted(self.shown.items())) / max(pairs, 1)
+        return float(f"{mean:.1e}")
 
     def add(self, samples: pd.DataFrame, relevant_at: float) -> None:
         """Count a part's samples, whose labels stand."""

@@ -176,3 +176,18 @@ def test_ids_seen_before_are_told_in_any_run():
             expected.append(one is not None and one in known)
             known |= {one} if one is not None else set()
         assert found.tolist() == expected
+
+
+def test_what_nothing_new_speaks_of_stays_as_it_was(tmp_path, log):
+    config = RunConfig(columns=COLUMNS)
+    last = log["query_id"].dropna().unique()[-3:]
+    new = log["query_id"].isin(last)
+    ingested(as_flat(log[~new], tmp_path, "first"), config, tmp_path / "out", append=True)
+    before = read_samples(tmp_path / "out/samples").drop(columns="source").set_index("sample_id")
+    ingested(as_flat(log[new], tmp_path, "second"), config, tmp_path / "out", append=True)
+    after = read_samples(tmp_path / "out/samples").drop(columns="source").set_index("sample_id")
+    touched = set(log.loc[new, "query"].dropna().str.strip())
+    same_as_was = before[~before["context"].isin(touched)]
+    assert 0 < len(same_as_was) < len(before)
+    columns = ["label", "weight", "split", "context", "item"]
+    assert after.loc[same_as_was.index, columns].astype(str).equals(same_as_was[columns].astype(str))
