@@ -89,7 +89,7 @@ class _Totals:
     def mean_root(self) -> float:
         """Of how often pairs were shown, to two digits; the same whatever parts they came in.
 
-        A log that grows a little leaves the weights of all others as they were, and the scores that were kept.
+        A log that grows a little leaves all other weights as they were, and the scores that were kept.
         """
         pairs = sum(self.shown.values())
         mean = math.fsum(math.sqrt(times) * n for times, n in sorted(self.shown.items())) / max(pairs, 1)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import polars as pl
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 _LINKS = ("user_id", "session_id", "query_id")
 _OWN = ("review_id", "impression_id", "event_id", "query")
@@ -51,10 +49,16 @@ def parts_of(chunks: Callable[[], Iterator[pl.DataFrame]], parts: int) -> Iterat
 
 def _parts(edges: np.ndarray, nodes: np.ndarray, parts: int) -> np.ndarray:
     """(nodes,) part of each: the smallest hash of what is linked says it, whatever the order of the log."""
-    graph = coo_array((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), (len(nodes),) * 2)
-    _, linked = connected_components(graph, directed=False)
-    first = np.unique(linked, return_index=True)[1]
-    return (nodes[first] % np.uint64(parts)).astype(np.uint16)[linked]
+    # Connected components: labels fall to the least of those linked, and to the label of their label.
+    label, before = np.arange(len(nodes)), np.empty(0)
+    while not np.array_equal(label, before):
+        before = label.copy()
+        least = np.minimum(label[edges[:, 0]], label[edges[:, 1]])
+        for side in (0, 1):
+            np.minimum.at(label, label[edges[:, side]], least)
+            np.minimum.at(label, edges[:, side], least)
+        label = label[label]
+    return (nodes[label] % np.uint64(parts)).astype(np.uint16)
 
 
 def _hashes(chunk: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -15,11 +15,13 @@ from assay.components.ingest.parted import Parted, Spool
 from assay.components.ingest.prepare import IngestConfig, ingest
 from assay.components.ingest.scattered import SLOTS, Scattered, slots_in_order, slots_of
 from assay.components.ingest.tables import canonical, logged_rows, together
-from assay.components.ingest.visitors import parts_of
+from assay.components.ingest.visitors import _parts, parts_of
 from assay.examples.store import StoreConfig, simulate, write
 from assay.pipelines.preflight import STORE
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tests.ingest.cleaning.logs import WHOLE_LOGS, any_log
 
@@ -156,6 +158,18 @@ def test_slots_come_back_in_order_and_memory_is_left(tmp_path):
     assert everything["id"].tolist() == sorted(ids)
     assert everything["more"].isna().sum() == 500
     assert rows.read(parts[0], ["n"]).columns.tolist() == ["n"]
+
+
+@settings(WHOLE_LOGS, max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=40), st.integers(1, 9))
+def test_parts_are_those_of_connected_components(pairs, parts):
+    edges = np.array([*pairs, *((node, node) for pair in pairs for node in pair)]).reshape(-1, 2)
+    nodes = np.unique(edges).astype(np.uint64) * np.uint64(977)
+    ends = np.searchsorted(np.unique(edges), edges)
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (len(nodes),) * 2)
+    _, linked = connected_components(graph, directed=False)
+    least = pd.Series(nodes).groupby(linked).transform("min").to_numpy(np.uint64)
+    assert np.array_equal(_parts(ends, nodes, parts), least % np.uint64(parts))
 
 
 def test_one_key_has_one_slot():

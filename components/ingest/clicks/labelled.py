@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.building import Policy
+from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy as Cleaning
 from assay.components.ingest.cleaning.repeats import bots
 from assay.components.ingest.clicks.bias import NONE
@@ -81,7 +82,9 @@ def without_bots(rows: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
             "at": pl.Series(range(len(rows)), dtype=pl.Int64),
         }
     )
-    return rows.iloc[bots({"impressions": frame}, ledger, Cleaning())["impressions"]["at"].to_numpy()]
+    shown = {"impressions": frame}
+    kept = bots(shown, ledger, Cleaning(), Facts.of({}, Cleaning()))["impressions"]
+    return rows.iloc[kept["at"].to_numpy()]
 
 
 def impressions_of(rows: pd.DataFrame) -> pl.DataFrame:
