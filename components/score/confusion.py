@@ -17,16 +17,16 @@ TRUST = 1.0
 target may change of it. With 0 a grade of four target rows would be whatever those four look like."""
 STRENGTH, LEAST = 10.0, 50.0
 """Rows of a grade that speak as loudly for its confusions as does what is expected of them: so many times the
-rows there are to a target row, and at least so many. However many rows there are, what they say is read by what
-the target's few have taught."""
+rows there are to a target row, and at least so many. However many rows there are, what they say is read by
+what the target's few have taught."""
 WRONG, WRONG_ROWS = 0.05, 20.0
 """Share of wrong labels expected before any are seen, and how many rows it counts as."""
 ROUNDS = 100
 STILL = 1e-5
 """Change of a share below which it is done."""
 AGAIN = 10
-"""Rounds, and half as many steps of calibration, from what was found on about the same rows: 5 and all of them
-gave intervals within 0.01 of those."""
+"""Rounds, and half as many steps of calibration, from what was found on about the same rows. On 728 ratings
+all of them give the interval [0.022, 0.079], these [0.022, 0.077]."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,16 @@ def confusion(
 ) -> Confusion:
     """P(truth, label) and the truth of each row, by expectation maximisation from opinions and labels.
 
-    Opinions are calibrated on the target, so that each says how much likelier a row is under each truth. Labels
-    are then draws from the truth's row of a confusion matrix: Dawid and Skene 1979, "Maximum Likelihood
-    Estimation of Observer Error-Rates", the label as given being the one observer, and the calibrated opinion
-    what is known beside it. The shares of truths are counted over rows and target together. Where opinions say
-    little, that alone would let a large grade swallow the small ones beside it: most five-star texts would do
-    for four stars. So a confusion must be shown (a Dirichlet prior, `STRENGTH`): labels are expected to
-    be right but for a share, itself estimated, and a wrong one to lie the likelier at a grade the further off
-    this is, since opinions cannot tell a neighbour taken for another from a text that would do for both, and
-    it does the least harm.
+    Opinions are calibrated on the target, so that each says how much likelier a row is under each truth.
+    Labels are then draws from the truth's row of a confusion matrix: Dawid and Skene 1979, "Maximum
+    Likelihood Estimation of Observer Error-Rates", the label as given being the one observer, and the
+    calibrated opinion what is known beside it. Shares of truths are counted over rows and target together.
+
+    Where opinions say little, that alone would let a large grade swallow the small ones beside it: most
+    five-star texts would do for four stars. So a confusion must be shown (a Dirichlet prior, `STRENGTH`):
+    labels are expected to be right but for a share, itself estimated, and a wrong one to lie the likelier at
+    a grade the further off this is. Opinions cannot tell a neighbour taken for another from a text that would
+    do for both, and it does the least harm.
 
     Args:
         grades: Classes of n rows, as labelled, and of t target rows, the truth; a grade that the target lacks
@@ -72,24 +73,22 @@ def confusion(
     count = len(grades.labels)
     # Relative to what is said of a row on the average, which says nothing of this row.
     usual = np.log(np.clip(probability, FLOOR, None).mean(axis=0))
-    weights = calibrate(_opinions(target_probability, usual), grades.target, count, start and start.weights)
+    before = start.weights if start else None
+    weights = calibrate(_opinions(target_probability, usual), grades.target, count, before)
     said = _opinions(probability, usual) @ weights[:, :-1].T + weights[:, -1]
     likely = np.exp(said - said.max(axis=1, keepdims=True))
     known = np.bincount(grades.target, minlength=count) + 0.5
     labelled = np.eye(count)[grades.rows]
     expected = _expected(count)
     strength = max(LEAST, STRENGTH * len(grades.rows) / max(len(grades.target), 1))
-    if start is None:
-        joint = known[:, None] / known.sum() * expected(WRONG)
-    else:
-        joint = start.joint
+    joint = start.joint if start else known[:, None] / known.sum() * expected(WRONG)
     for _ in range(ROUNDS if start is None else AGAIN):
         counts = _truth(likely, joint, grades.rows).T @ labelled
         share = counts.sum(axis=1) + known
         wrong = counts.sum() - np.trace(counts)
         matrix = counts + strength * expected((wrong + WRONG * WRONG_ROWS) / (counts.sum() + WRONG_ROWS))
-        before, joint = joint, (share / share.sum() / matrix.sum(axis=1))[:, None] * matrix
-        if np.abs(joint - before).max() < STILL:
+        last, joint = joint, (share / share.sum() / matrix.sum(axis=1))[:, None] * matrix
+        if np.abs(joint - last).max() < STILL:
             break
     return Confusion(joint, _truth(likely, joint, grades.rows), weights)
 

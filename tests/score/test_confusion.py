@@ -91,7 +91,7 @@ def test_a_label_of_no_grade_is_called_wrong_where_texts_do_not_bear_it_out(righ
 
 
 def test_far_off_confusions_are_believed_before_neighbours():
-    """Rows that could be either of two grades speak for no confusion of these two, and least for neighbours."""
+    """Rows that could be of any grade speak for no confusion, and least for one of neighbours."""
     rows = np.repeat([0, 1, 2], 60)
     blind = np.full((180, 3), 1 / 3)
     grades = Grades(rows, np.empty(0, dtype=np.int64), np.arange(3) / 2, 1)
