@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from assay.components.score.confusion import confusion
 from assay.components.score.grades import Grades
 from assay.components.score.inputs import Inputs
-from assay.components.score.noise_rates import noise_joint, noise_matrix, noise_rates
-from cleanlab.count import estimate_joint
+from assay.components.score.noise_rates import noise_matrix, noise_rates
 from cleanlab.rank import get_label_quality_scores
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
@@ -25,10 +25,6 @@ TREES = 100
 and find flips with AUROC 0.9585 instead of 0.9603; of 2,000 rows there is no difference."""
 FLOOR = 0.01
 """No classifier is surer than this: a probability of 0 would outvote all others."""
-ANY_CONFUSION = 0.05
-"""Share of a grade's labels that may be anything, whatever the target shows: a few rows rule nothing out."""
-SOLVING = 30
-"""Steps in which a row's labels are solved for its truth."""
 
 Fit = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 """(features, relevant) -> features -> a number a row, high for relevant."""
@@ -232,42 +228,16 @@ def truth_of(inputs: Inputs) -> np.ndarray:
     """Probability of each class being the truth of each row. (n, K).
 
     Of two classes, what classifiers say that did not see the label. Of more, the label as given counts as
-    well: which grades are taken for which is known from the target (`noise_matrix`; where a grade is missing
-    there, from cleanlab's confident joint), so that what classifiers say of the label can be solved for the
-    truth, and Bayes' rule puts both together. Grades next to each other look alike; their classifiers' doubt
+    well: which grades are taken for which is learnt with the help of the target (`confusion`), and Bayes'
+    rule puts both together. Grades next to each other look alike, and some are rare; their classifiers' doubt
     alone would call most rows wrong.
     """
     found, grades = opinion(inputs), inputs.grades
-    if len(grades.labels) == 2:
+    if len(grades.labels) <= 2:
         return found.rows
-    joint = noise_joint(grades, found.rows, found.others)
-    if joint is None:
-        joint = estimate_joint(grades.rows, found.rows).T
-    return posterior(found.rows, grades.rows, joint)
-
-
-def posterior(probability: np.ndarray, given: np.ndarray, joint: np.ndarray) -> np.ndarray:
-    """P(truth | features, label) from P(label | features) and P(truth, label).
-
-    Args:
-        probability: (n, K) of each label, by classifiers that did not see it.
-        given: (n,) int, the label.
-        joint: (K, K), truth by label.
-
-    Returns:
-        (n, K), rows adding up to 1.
-    """
-    classes = len(joint)
-    share = joint.sum(axis=1)
-    # No confusion is ruled out, and a class that nobody estimated is taken to be labelled right.
-    confused = np.where(share[:, None] > 0, joint / np.maximum(share, 1e-12)[:, None], np.eye(classes))
-    confused = (1 - ANY_CONFUSION) * confused + ANY_CONFUSION / classes
-    truth = np.tile(np.maximum(share, 1e-12), (len(probability), 1))
-    for _ in range(SOLVING):
-        truth *= (probability / np.maximum(truth @ confused, 1e-12)) @ confused.T
-        truth /= truth.sum(axis=1, keepdims=True)
-    truth *= confused[:, given].T
-    return truth / truth.sum(axis=1, keepdims=True)
+    if "truth" not in inputs.kept:
+        inputs.kept["truth"] = confusion(grades, found.rows, found.others).truth
+    return inputs.kept["truth"]
 
 
 def label_quality(inputs: Inputs) -> np.ndarray:

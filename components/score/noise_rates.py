@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from assay.components.score.confusion import confusion
 from assay.components.score.grades import Grades
-from scipy.optimize import nnls
 from scipy.stats import binomtest
 
 RESAMPLES = 200
@@ -84,18 +84,16 @@ def noise_matrix(
         truly of a grade, the share labelled as each; `matrix_low`, `matrix_high`, its intervals. None where
         the target lacks a grade.
     """
-    found = noise_joint(grades, probability, target_probability)
-    if found is None:
+    if len(np.unique(grades.target)) < len(grades.labels):
         return None
+    told = confusion(grades, probability, target_probability)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(RESAMPLES):
         rows, rows_of_target = (rng.integers(0, len(x), len(x)) for x in (grades.rows, grades.target))
         part = replace(grades, rows=grades.rows[rows], target=grades.target[rows_of_target])
-        joint = noise_joint(part, probability[rows], target_probability[rows_of_target])
-        if joint is not None:
-            drawn.append(joint)
-    joints = np.array(drawn or [found])
+        drawn.append(confusion(part, probability[rows], target_probability[rows_of_target], told).joint)
+    found, joints = told.joint, np.array(drawn)
     rate = 1 - np.trace(found)
     low, high = _interval(rate, 1 - np.trace(joints, axis1=1, axis2=2))
     matrix_low, matrix_high = _interval(_by_truth(found), _by_truth(joints))
@@ -110,29 +108,14 @@ def noise_matrix(
     }
 
 
-def noise_joint(grades: Grades, probability: np.ndarray, target_probability: np.ndarray) -> np.ndarray | None:
-    """P(truth, label), (K, K), adding up to 1; None where the target lacks a class.
-
-    The mean opinion on target rows of each truth is known. That on training rows of each label is a mixture
-    of them, whose shares are found by least squares; none is below 0.
-    """
-    classes = range(len(grades.labels))
-    if not all((grades.target == k).any() for k in classes):
-        return None
-    fare = np.array([target_probability[grades.target == k].mean(axis=0) for k in classes])
-    seen = np.array([probability[grades.rows == k].sum(axis=0) for k in classes]) / len(grades.rows)
-    joint = np.column_stack([nnls(fare.T, of_label)[0] for of_label in seen])
-    return joint / joint.sum()
-
-
 def _interval(found: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """95 % interval of shares, by the "basic" bootstrap. (2, ...).
+    """95 % interval of shares: where either the percentile or the "basic" bootstrap has it. (2, ...).
 
-    Shares cut at 0 are estimated too high near it, and those drawn from the estimate as much again: their
-    distance is what the estimate is corrected by.
+    Shares cut at 0 are estimated too high near it, and those drawn from the estimate as much again; what is
+    expected of labels draws the estimate the other way. Each of the two intervals forgets one of them.
     """
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return np.clip([2 * found - high, 2 * found - low], 0.0, 1.0)
+    return np.clip([np.minimum(low, 2 * found - high), np.maximum(high, 2 * found - low)], 0.0, 1.0)
 
 
 def _by_truth(joint: np.ndarray) -> np.ndarray:

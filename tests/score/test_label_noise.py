@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from assay.components.score import label_noise
+from assay.components.score.confusion import confusion
 from assay.components.score.grades import Grades
 from assay.components.score.noise_rates import noise_by, noise_matrix, noise_rates
 from sklearn.linear_model import LogisticRegression
@@ -130,8 +131,7 @@ def test_planted_confusions_of_four_grades_are_recovered_within_their_intervals(
 
 def test_the_suggested_grade_is_the_true_one_far_more_often_than_by_chance(graded):
     grades, found, truth = graded
-    joint = label_noise.noise_joint(grades, found.rows, found.others)
-    right = label_noise.posterior(found.rows, grades.rows, joint)
+    right = confusion(grades, found.rows, found.others).truth
     rows = np.arange(len(truth))
     wrong = grades.rows != truth
     assert roc_auc_score(wrong, -right[rows, grades.rows]) > 0.9
@@ -150,8 +150,7 @@ def test_a_grade_that_the_target_lacks_leaves_the_matrix_untold(graded):
 
 def test_graded_noise_is_told_by_segment(graded):
     grades, found, truth = graded
-    joint = label_noise.noise_joint(grades, found.rows, found.others)
-    right = label_noise.posterior(found.rows, grades.rows, joint)
+    right = confusion(grades, found.rows, found.others).truth
     flagged = right[np.arange(len(truth)), grades.rows] < 0.5
     # Grade 0 is labelled wrong in a fifth of its rows, grade 3 in a third and more.
     lines = {line["value"]: line for line in noise_by(pd.Series(truth), flagged)}
