@@ -58,7 +58,7 @@ def order(tables: Tables, ledger: Ledger, policy: Policy, facts: Facts) -> Table
     """
     out = dict(tables)
     for name in present(tables, "impressions", "events"):
-        frame = tables[name]
+        frame = tables[name].sort("source", "row", nulls_last=True, maintain_order=True)
         latest = pl.col("timestamp").cum_max().over("source", session().fill_null(""))
         named = pl.col("session_id").is_not_null() | pl.col("user_id").is_not_null()
         counted(ledger.note, "out_of_order", frame, marked(frame, named & (pl.col("timestamp") < latest)))

@@ -142,8 +142,8 @@ def flat_tables(
     row = pd.Series(frame.index + 1)
     frame = frame.reset_index(drop=True)
     if "order" in columns:
-        order = numbers(frame[columns["order"][0]]).argsort(kind="stable")
-        frame, row = frame.iloc[order].reset_index(drop=True), row.iloc[order].reset_index(drop=True)
+        # Its rows are numbered in that order, which is then the order of the log.
+        frame = frame.iloc[numbers(frame[columns["order"][0]]).argsort(kind="stable")].reset_index(drop=True)
 
     def text(role: str) -> pl.Series | None:
         return _worded(text_of(frame, columns[role])) if role in columns else None

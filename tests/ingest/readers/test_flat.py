@@ -33,7 +33,7 @@ def test_a_column_may_give_the_order_where_there_is_no_time():
     frame = {"user": ["u"] * 3, "item_id": ["a", "b", "c"], "place": [3, 1, 2]}
     events = flat(frame, "order=place", "events")["events"]
     assert events["item_id"].to_list() == ["b", "c", "a"]
-    assert events["row"].to_list() == [2, 3, 1]
+    assert events["row"].to_list() == [1, 2, 3]
 
 
 def test_what_an_ad_is_shown_for_is_written_out():
