@@ -20,7 +20,7 @@ from assay.components.ingest.clicks.bias import Decision, decide, taken
 from assay.components.ingest.folding import fold_texts
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.noise import plant_noise, rows_to_flip
-from assay.components.ingest.scattered import SLOTS, Scattered, slots_in_order, slots_of
+from assay.components.ingest.parts.scattered import SLOTS, Scattered, slots_in_order, slots_of
 from assay.components.ingest.search import relied_on, samples_from_impressions, samples_from_judgments
 from assay.components.ingest.split import OUT, Groups, alike, apart, check_leaks, groups_of, split_and_sample
 

@@ -10,12 +10,12 @@ from assay.components.core.errors import BadInput
 from assay.components.ingest.building import Built
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.parts.seen import Seen
 from assay.components.ingest.privacy import mask_column
 from assay.components.ingest.readers.files import read_chunks
 from assay.components.ingest.readers.pairs import read_pairs
 from assay.components.ingest.readers.search_events import read_search_events
 from assay.components.ingest.search import ANY_CLICK
-from assay.components.ingest.seen import Seen
 
 UNUSED_SPLIT = "name it with --split-column split"
 

@@ -28,11 +28,11 @@ from assay.components.ingest.flat_search import Flat, built_of
 from assay.components.ingest.folding import MAX_CHARS, folded
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.log_store import ROWS, LogStore
-from assay.components.ingest.parted import Parted, Spool
+from assay.components.ingest.parts.parted import Parted, Spool
+from assay.components.ingest.parts.seen import Seen
 from assay.components.ingest.privacy import protected
 from assay.components.ingest.readers.sources import data_sha256
 from assay.components.ingest.reading import Format, Read, files_of, read, stored
-from assay.components.ingest.seen import Seen
 from assay.components.ingest.tables import LOGGED, Tables, joined, together
 from assay.components.ingest.taken_over import facts_of, is_ingested, take_over
 

@@ -14,12 +14,12 @@ from assay.components.core.manifest import write_json
 from assay.components.ingest.flat_search import UNUSED_SPLIT, Flat, read_flat
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.log_store import ROWS, LogStore, Reading
+from assay.components.ingest.parts.seen import Seen
 from assay.components.ingest.privacy import protected
 from assay.components.ingest.readers.flat import flat_tables, read_log
 from assay.components.ingest.readers.known import Claim, claim, claimed
 from assay.components.ingest.readers.mapping import reader_of
 from assay.components.ingest.readers.sources import data_sha256, expand, named
-from assay.components.ingest.seen import Seen
 from assay.components.ingest.tables import LOGGED, canonical
 
 FLAT = {"recommendation": "events", "review": "reviews", "ads": "impressions"}

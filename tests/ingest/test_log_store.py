@@ -11,9 +11,9 @@ from assay.components.core.samples import read_samples
 from assay.components.ingest import log_store
 from assay.components.ingest.columns import parse_columns
 from assay.components.ingest.log_store import LogStore
+from assay.components.ingest.parts.seen import Seen, hashed
 from assay.components.ingest.prepare import IngestConfig, ingest
 from assay.components.ingest.reading import read_new
-from assay.components.ingest.seen import Seen, hashed
 from assay.examples.store import StoreConfig, simulate
 from assay.pipelines.config import RunConfig
 from assay.pipelines.ingesting import ingested

@@ -8,9 +8,9 @@ from assay.components.core.errors import BadInput
 from assay.components.ingest.attributes import extras
 from assay.components.ingest.columns import as_text, numbers, text_of
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.parts.seen import Seen, hashed
 from assay.components.ingest.readers.pairs import ids, splits, whose
 from assay.components.ingest.readers.values import moments
-from assay.components.ingest.seen import Seen, hashed
 
 _LAST = 32767
 """Largest position that the sample table holds."""

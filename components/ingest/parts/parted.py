@@ -12,9 +12,9 @@ from assay.components.ingest.cleaning.clean import judged, told
 from assay.components.ingest.cleaning.facts import Facts
 from assay.components.ingest.cleaning.policy import Policy
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.scattered import PART
+from assay.components.ingest.parts.scattered import PART
+from assay.components.ingest.parts.visitors import parts_of
 from assay.components.ingest.tables import LOGGED, Tables, joined
-from assay.components.ingest.visitors import parts_of
 
 WHOLE = 1_000_000
 """Logged rows up to which a log is held in memory at once."""

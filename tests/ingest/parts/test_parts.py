@@ -7,15 +7,15 @@ import pandas as pd
 import polars as pl
 import pytest
 from assay.components.core.samples import read_samples, shard_files
-from assay.components.ingest import parted, scattered
 from assay.components.ingest.cleaning.clean import clean
 from assay.components.ingest.cleaning.policy import Policy
 from assay.components.ingest.ledger import Ledger
-from assay.components.ingest.parted import Parted, Spool
+from assay.components.ingest.parts import parted, scattered
+from assay.components.ingest.parts.parted import Parted, Spool
+from assay.components.ingest.parts.scattered import SLOTS, Scattered, slots_in_order, slots_of
+from assay.components.ingest.parts.visitors import _parts, parts_of
 from assay.components.ingest.prepare import IngestConfig, ingest
-from assay.components.ingest.scattered import SLOTS, Scattered, slots_in_order, slots_of
 from assay.components.ingest.tables import canonical, logged_rows, together
-from assay.components.ingest.visitors import _parts, parts_of
 from assay.examples.store import StoreConfig, simulate, write
 from assay.pipelines.preflight import STORE
 from hypothesis import given, settings
