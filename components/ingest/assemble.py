@@ -143,10 +143,11 @@ class Assembly:
             raise BadInput("no row has item text; name its columns with --columns item=A or item=A+B")
         parts = self._rows.parts()
         kept, found = near == "together", []
+        sampled = bool(self._rules.sample or self._rules.test_sample)
         for part in parts:
             rows = self._rows.read(part, _OF_GROUPS)
             rows = rows.assign(unit=apart(rows["group_id"])) if kept else rows
-            found.append(groups_of(rows, built.keep_unclicked)[0])
+            found.append(groups_of(rows, built.keep_unclicked, sampled)[0])
         outcome = split_and_sample(
             Groups.together(found), self._ledger, self._rules.sample, self._rules.test_sample
         )

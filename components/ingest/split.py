@@ -26,7 +26,7 @@ class Groups:
 
     Attributes:
         unit: (g,) float64: place in [0, 1) of what a split does not tear, under the salt of splits.
-        place: (g,) float64: the group's own, under the salt of sub-samples.
+        place: (g,) float64: the group's own, under the salt of sub-samples; empty where none is drawn.
         size: (g,) int32: its rows.
         split: (g,) int8: number in `SPLITS` of the split that the file gives; train where it gives none.
         spare: (g,) bool: whether it is left out where it is one to train on.
@@ -46,13 +46,16 @@ class Groups:
         )
 
 
-def groups_of(frame: pd.DataFrame, keep_unclicked: float = 1.0) -> tuple[Groups, np.ndarray]:
+def groups_of(
+    frame: pd.DataFrame, keep_unclicked: float = 1.0, sampled: bool = True
+) -> tuple[Groups, np.ndarray]:
     """The groups of some rows, in the order they come in.
 
     Args:
         frame: Columns group_id, split (None where the file does not say), and where there `unit`; a group
             lies in one unit.
         keep_unclicked: Share of the lists without a click that is not spared, by hash; asks for `click`.
+        sampled: Whether a sub-sample may be drawn of them.
 
     Returns:
         The groups, and (n,) each row's number among them.
@@ -69,7 +72,7 @@ def groups_of(frame: pd.DataFrame, keep_unclicked: float = 1.0) -> tuple[Groups,
             f"{len(torn)} groups lie in more than one split (e.g. {names[torn[0]][:80]!r}): "
             "a list must be whole; mend the split column or choose another group"
         )
-    place = hash_unit(list(names), _SAMPLE_SALT)
+    place = hash_unit(list(names), _SAMPLE_SALT) if sampled else np.zeros(0)
     unit, units = pd.factorize((frame["unit"] if "unit" in frame else frame["group_id"]).iloc[first])
     spare = np.zeros(len(names), dtype=bool)
     if keep_unclicked < 1:

@@ -25,17 +25,20 @@ def parts_of(chunks: Callable[[], Iterator[pl.DataFrame]], parts: int) -> Iterat
     Returns:
         For each chunk (n,) uint16.
     """
-    linked, owned = [np.zeros((0, 2), dtype=np.uint64)], [np.zeros((0, 2), dtype=np.uint64)]
+    linked = [np.zeros((0, 2), dtype=np.uint64)]
+    owned, named = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.uint64)]
     for chunk in chunks():
         links, own = _hashes(chunk)
         for one, other in ((0, 1), (0, 2), (1, 2)):
             both = links[(links[:, one] > 0) & (links[:, other] > 0)]
             linked.append(np.unique(both[:, [one, other]], axis=0))
-        owned.append(np.column_stack([own, _first(links, own)]))
-    # Of ids of rows only those matter that several visitors have: all others would be a node a row.
-    ids = np.unique(np.concatenate(owned), axis=0)
-    several = np.flatnonzero(ids[1:, 0] == ids[:-1, 0])
-    edges = np.concatenate([*linked, ids[np.union1d(several, several + 1)]])
+        owned.append(own)
+        named.append(_first(links, own))
+    # Of ids of rows only those matter that come twice: all others would be a node a row.
+    own = np.concatenate(owned)
+    twice = _again(own)
+    several = np.isin(own, twice)
+    edges = np.concatenate([*linked, np.column_stack([own[several], np.concatenate(named)[several]])])
     nodes = np.unique(edges)
     part_of = _parts(np.searchsorted(nodes, edges), nodes, parts)
     for chunk in chunks():
@@ -45,6 +48,12 @@ def parts_of(chunks: Callable[[], Iterator[pl.DataFrame]], parts: int) -> Iterat
         part = (named % np.uint64(parts)).astype(np.uint16)
         part[known] = part_of[place[known]]
         yield part
+
+
+def _again(values: np.ndarray) -> np.ndarray:
+    """Those that are there twice, each once."""
+    in_order = np.sort(values)
+    return np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
 
 
 def _parts(edges: np.ndarray, nodes: np.ndarray, parts: int) -> np.ndarray:
