@@ -18,6 +18,7 @@ from assay.pipelines.ingesting import ingested
 
 SECRET = "0123456789abcdef0123456789abcdef"
 LOGS = {
+    "search": ("search_events", ""),
     "review": ("reviews", "query=title,text=text"),
     "ads": ("ads", "query=placement+device+page,item=title+category"),
     "recommendation": ("recommendation_sessions", "item=title"),
