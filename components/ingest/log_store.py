@@ -13,8 +13,10 @@ from typing import Any
 
 import pandas as pd
 import polars as pl
+import pyarrow.parquet as pq
 from assay.components.core.manifest import write_json
 from assay.components.ingest.ledger import Ledger
+from assay.components.ingest.tables import LOGGED
 
 ABOUT = "about.json"
 ROWS = "rows"
@@ -38,6 +40,14 @@ class Reading:
     def last(self) -> datetime | None:
         """Of the moments in it."""
         return datetime.fromisoformat(self.about["last"]) if self.about["last"] else None
+
+    def erased(self) -> int:
+        """Logged rows that were read and are there no more: `assay erase` took them out."""
+        read = sum(rows for table, rows in self.about["rows"].items() if table in (ROWS, *LOGGED))
+        left = [
+            file for file in self.folder.glob("*.parquet") if file.stem.rsplit("-", 1)[0] in (ROWS, *LOGGED)
+        ]
+        return read - sum(pq.read_metadata(file).num_rows for file in left)
 
     def chunks(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """(table, rows) as they were read."""

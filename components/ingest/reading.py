@@ -179,13 +179,15 @@ def stored(log: LogStore, ledger: Ledger) -> Iterator[tuple[str, Any]]:
 
     Args:
         log: The store.
-        ledger: Gets what its files counted; rows that lie before what earlier calls had seen are noted as
-            `late_event`, and dropped as `too_late` if they lie more than the store's `late_days` before it.
+        ledger: Gets what its files counted. What `assay erase` took out is dropped as `erased`. Rows that lie
+            before what earlier calls had seen are noted as `late_event`, dropped as `too_late` if they lie
+            more than the store's `late_days` before it.
     """
     readings = log.readings()
     seen = Seen()
     for reading in readings:
         ledger.take(reading.about["ledger"])
+        ledger.drop("erased", reading.erased())
         before = [r.last for r in readings if r.about["batch"] < reading.about["batch"] and r.last]
         watermark = max(before, default=None)
         if not reading.about["flat"]:

@@ -7,6 +7,11 @@ import sys
 
 import pytest
 from assay.components.core.samples import read_samples
+from assay.components.ingest.privacy import id_key
+from assay.examples.store import StoreConfig, simulate
+from assay.pipelines.config import RunConfig
+from assay.pipelines.erase import erase
+from assay.pipelines.ingesting import ingested
 
 KINDS = ("dropped", "repaired", "noted", "added")
 
@@ -92,3 +97,27 @@ def test_what_cannot_be_read_is_told_with_exit_code_2_and_nothing_is_written(log
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (log / "out" / "ledger.json").exists()
+
+
+def test_a_log_that_forgot_a_user_is_added_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_ID_KEY", "k" * 40)
+    log = simulate(StoreConfig(queries=60, seed=3)).search_events
+    first, second = log[:3000], log[3000:]
+    first.to_parquet(tmp_path / "first.parquet")
+    second.to_parquet(tmp_path / "second.parquet")
+    user = first["user_id"].iloc[200]
+    # Who comes back is in the second file again, and that is another log.
+    second[second["user_id"] != user].to_parquet(tmp_path / "second.parquet")
+    config, out = RunConfig(), tmp_path / "runs" / "log"
+    ingested([str(tmp_path / "first.parquet")], config, out, append=True)
+    done = erase(user, tmp_path / "runs", id_key())
+    assert done.left == []
+    found = ingested([str(tmp_path / "second.parquet")], config, out, append=True)
+    assert found["dropped"]["erased"] > 0
+    log[log["user_id"] != user].to_parquet(tmp_path / "others.parquet")
+    ingested([str(tmp_path / "others.parquet")], config, tmp_path / "others")
+    columns = ["sample_id", "label", "split"]
+    theirs, ours = (
+        read_samples(folder / "samples", columns=columns) for folder in (tmp_path / "others", out)
+    )
+    assert ours.astype(str).equals(theirs.astype(str))
