@@ -74,14 +74,11 @@ class Facts:
     def together(cls, parts: Sequence[Facts]) -> Facts:
         """Those of all parts of a log."""
         asked = [part.last_query for part in parts if part.last_query is not None]
-        return cls(
-            frozenset().union(*(part.tables for part in parts)),
-            *(
-                _sum([getattr(part, name) for part in parts], schema)
-                for name, schema in (("sources", _SOURCES), ("lists", _LISTS), ("values", _VALUES))
-            ),
-            max(asked, default=None),
-        )
+        every = frozenset(name for part in parts for name in part.tables)
+        sources = _sum([part.sources for part in parts], _SOURCES)
+        lists = _sum([part.lists for part in parts], _LISTS)
+        values = _sum([part.values for part in parts], _VALUES)
+        return cls(every, sources, lists, values, max(asked, default=None))
 
     def naming(self, table: str, what: str) -> pl.Series:
         """Sources of which some row of a table names a query, or an item."""

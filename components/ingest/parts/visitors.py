@@ -42,10 +42,10 @@ def parts_of(chunks: Callable[[], Iterator[pl.DataFrame]], parts: int) -> Iterat
     nodes = np.unique(edges)
     part_of = _parts(np.searchsorted(nodes, edges), nodes, parts)
     for chunk in chunks():
-        named = _first(*_hashes(chunk))
-        place = np.minimum(np.searchsorted(nodes, named), max(len(nodes) - 1, 0))
-        known = nodes[place] == named if len(nodes) else np.zeros(len(named), dtype=bool)
-        part = (named % np.uint64(parts)).astype(np.uint16)
+        first = _first(*_hashes(chunk))
+        place = np.minimum(np.searchsorted(nodes, first), max(len(nodes) - 1, 0))
+        known = nodes[place] == first if len(nodes) else np.zeros(len(first), dtype=bool)
+        part = (first % np.uint64(parts)).astype(np.uint16)
         part[known] = part_of[place[known]]
         yield part
 
@@ -59,7 +59,7 @@ def _again(values: np.ndarray) -> np.ndarray:
 def _parts(edges: np.ndarray, nodes: np.ndarray, parts: int) -> np.ndarray:
     """(nodes,) part of each: the smallest hash of what is linked says it, whatever the order of the log."""
     # Connected components: labels fall to the least of those linked, and to the label of their label.
-    label, before = np.arange(len(nodes)), np.empty(0)
+    label, before = np.arange(len(nodes)), np.zeros(0, dtype=np.int64)
     while not np.array_equal(label, before):
         before = label.copy()
         least = np.minimum(label[edges[:, 0]], label[edges[:, 1]])
