@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.core.metrics import METRICS
+from assay.components.core.progress import steps
 from assay.components.core.samples import SCHEMA, SPLITS, relevance, text_id
 from assay.components.ingest.attributes import attributes_of, attributes_of_all
 from assay.components.ingest.building import Built
@@ -157,7 +158,8 @@ class Assembly:
         conflicts = "conflicting_grades" not in self._ledger.noted
         samples = Scattered(self._folder / "samples", _TYPES)
         texts = Scattered(self._folder / "texts")
-        for part, end, groups in zip(parts, ends.tolist(), found, strict=True):
+        work = zip(parts, ends.tolist(), found, strict=True)
+        for part, end, groups in steps(work, "ingest", "part merged", len(parts)):
             rows = self._rows.read(part)
             rows = rows.assign(unit=apart(rows["group_id"])) if kept else rows
             split = outcome[end - len(groups.unit) : end][pd.factorize(rows["group_id"])[0]]

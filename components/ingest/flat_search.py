@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 from assay.components.core.errors import BadInput
+from assay.components.core.progress import steps
 from assay.components.ingest.building import Built
 from assay.components.ingest.columns import map_columns
 from assay.components.ingest.ledger import Ledger
@@ -66,7 +67,7 @@ def read_flat(
     """
     columns: dict[str, list[str]] = {}
     seen, rows, largest, clicks = seen or Seen(), 0, 0.0, False
-    for frame in read_chunks(data):
+    for frame in steps(read_chunks(data), "ingest", "chunk read"):
         if not columns:
             columns = map_columns(list(frame.columns), named)
             clicks = "label" not in columns or ("click" in named and "label" not in named)

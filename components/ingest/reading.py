@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import write_json
+from assay.components.core.progress import steps
 from assay.components.ingest.flat_search import UNUSED_SPLIT, Flat, read_flat
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.log_store import ROWS, LogStore, Reading
@@ -118,7 +119,7 @@ def read(path: str, one: Claim | None, how: Format, ledger: Ledger, add: Add, se
     """
     if one is not None:
         before = sum(ledger.dropped.values())
-        for name, chunk in one.reader.read(one.source, ledger):
+        for name, chunk in steps(one.reader.read(one.source, ledger), "ingest", "chunk read"):
             ledger.rows_in += len(chunk) if name in LOGGED else 0
             add(name, canonical(name, chunk))
         ledger.rows_in += sum(ledger.dropped.values()) - before
@@ -134,7 +135,7 @@ def read(path: str, one: Claim | None, how: Format, ledger: Ledger, add: Add, se
         chunks = iter([pd.concat(list(chunks))])
     columns: dict[str, list[str]] = {}
     items = pl.Series("item_id", [], dtype=pl.String)
-    for frame in chunks:
+    for frame in steps(chunks, "ingest", "chunk read"):
         tables, columns = flat_tables(frame, how.columns, FLAT[how.task], source, ledger, how.split_column)
         if "split" in frame and not how.split_column:
             ledger.note("unused_split_column", len(frame), [UNUSED_SPLIT])
