@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,12 +143,10 @@ class Assembly:
         if not len(self._rows):
             raise BadInput("no row has item text; name its columns with --columns item=A or item=A+B")
         parts = self._rows.parts()
-        kept, found = near == "together", []
         sampled = bool(self._rules.sample or self._rules.test_sample)
-        for part in parts:
-            rows = self._rows.read(part, _OF_GROUPS)
-            rows = rows.assign(unit=apart(rows["group_id"])) if kept else rows
-            found.append(groups_of(rows, built.keep_unclicked, sampled)[0])
+        found = [
+            groups_of(self._read(part, near, _OF_GROUPS), built.keep_unclicked, sampled)[0] for part in parts
+        ]
         outcome = split_and_sample(
             Groups.together(found), self._ledger, self._rules.sample, self._rules.test_sample
         )
@@ -160,24 +158,12 @@ class Assembly:
         texts = Scattered(self._folder / "texts")
         work = zip(parts, ends.tolist(), found, strict=True)
         for part, end, groups in steps(work, "ingest", "part merged", len(parts)):
-            rows = self._rows.read(part)
-            rows = rows.assign(unit=apart(rows["group_id"])) if kept else rows
-            split = outcome[end - len(groups.unit) : end][pd.factorize(rows["group_id"])[0]]
-            rows = rows[split != OUT].assign(split=np.asarray(SPLITS, dtype=object)[split[split != OUT]])
+            rows = self._split(self._read(part, near), outcome[end - len(groups.unit) : end], built, near)
             if not len(rows):
                 continue
-            if built.keep_unclicked < 1:
-                # What is kept stands for what is not.
-                one_of = (rows["click"] == 0) & (rows["split"] == "train")
-                rows["weight"] = np.where(one_of, 1 / built.keep_unclicked, 1.0)
-            if near == "noted":
-                torn = rows.groupby(apart(rows["group_id"]))["split"].transform("nunique") > 1
-                groups_torn = rows.loc[torn, "group_id"].unique()[:20]
-                self._ledger.note("near_duplicate_across_splits", int(torn.sum()), groups_torn)
-            check_leaks(rows, built.clock)
             if built.clock == "all":
                 totals.clock(rows)
-            merged = self._merged(rows.reset_index(drop=True), built, conflicts)
+            merged = self._merged(rows, built, conflicts)
             totals.count(merged)
             if built.bias is None:
                 totals.add(merged, built.relevant_at)
@@ -201,6 +187,32 @@ class Assembly:
             metric, totals, attributes_of_all(attributes), built, self._rules,
             rows_to_flip(ids, self._rules.noise, self._rules.seed), decision, samples, texts,
         )  # fmt: skip
+
+    def _read(self, part: range, near: str, columns: Sequence[str] = ()) -> pd.DataFrame:
+        rows = self._rows.read(part, columns)
+        return rows.assign(unit=apart(rows["group_id"])) if near == "together" else rows
+
+    def _split(self, rows: pd.DataFrame, outcome: np.ndarray, built: Built, near: str) -> pd.DataFrame:
+        """Rows that are not left out, each with its split; nothing leaks.
+
+        Args:
+            rows: Of a part.
+            outcome: (g,) what `split_and_sample` said of its groups, in the order they come in.
+            built: As `finish` has it.
+            near: As `finish` has it.
+        """
+        split = outcome[pd.factorize(rows["group_id"])[0]]
+        rows = rows[split != OUT].assign(split=np.asarray(SPLITS, dtype=object)[split[split != OUT]])
+        if built.keep_unclicked < 1:
+            # What is kept stands for what is not.
+            one_of = (rows["click"] == 0) & (rows["split"] == "train")
+            rows["weight"] = np.where(one_of, 1 / built.keep_unclicked, 1.0)
+        if near == "noted":
+            torn = rows.groupby(apart(rows["group_id"]))["split"].transform("nunique") > 1
+            examples = rows.loc[torn, "group_id"].unique()[:20]
+            self._ledger.note("near_duplicate_across_splits", int(torn.sum()), examples)
+        check_leaks(rows, built.clock)
+        return rows.reset_index(drop=True)
 
     def _merged(self, rows: pd.DataFrame, built: Built, conflicts: bool) -> pd.DataFrame:
         source, task = self._rules.source, self._rules.task
