@@ -29,6 +29,7 @@ from assay.components.core.ranker import Ranker, new_ranker, open_ranker
 from assay.components.core.ranker.models import device, has_bf16
 from assay.components.core.samples import read_samples, relevance
 from assay.components.finetune.adapters import ADAPTERS, merge, wrap
+from assay.components.finetune.calibration import calibrate
 from assay.components.finetune.dynamics import DynamicsLog, summarise
 from assay.components.finetune.trainer import RankerTrainer, SayProgress
 from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback, TrainingArguments, set_seed
@@ -90,9 +91,11 @@ class FinetuneConfig:
 def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str, model_folder: str) -> dict:
     """Train a ranker on the rows of one arm and publish it, merged, with the rows it saw.
 
+    Where the task's metric is the log loss, its logits are calibrated as `calibrate` says, whatever the arm.
+
     Args:
         config: How.
-        samples_folder: A sample table; its validation split decides when to stop.
+        samples_folder: A sample table; its validation split decides when to stop, and calibrates.
         selection_folder: What `select` wrote.
         model_folder: Gets `ranker/` (safetensors, the adapter merged), `adapter/` (the adapter alone),
             `rows.parquet` (sample_id of every row trained on), `dynamics.parquet` (what `summarise` says).
@@ -110,6 +113,11 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
     work = _work_folder(training_key(config, train, facts["sha256"], sha256_of(checkpoint)))
     ranker, trainer = _train(config, checkpoint, train, validation, facts["relevant_at"], work)
     with publishing(model_folder, **asdict(config)) as (folder, manifest):
+        if facts["metric"] == "log_loss":
+            # Before the adapter is saved: its file holds the head.
+            relevant = relevance(validation) >= facts["relevant_at"]
+            found = manifest["calibration"] = calibrate(ranker, _pairs(ranker, validation), relevant)
+            say(f"finetune {config.arm}", _said(found))
         ranker.network.save_pretrained(folder / "adapter")
         manifest["reload_difference"] = _publish_merged(ranker, validation, folder / "ranker")
         train[["sample_id"]].to_parquet(folder / "rows.parquet", index=False)
@@ -123,6 +131,16 @@ def finetune(config: FinetuneConfig, samples_folder: str, selection_folder: str,
         }
     shutil.rmtree(work, ignore_errors=True)
     return {key: manifest[key] for key in ("train_rows", "train_steps", "history")}
+
+
+def _said(calibration: dict) -> str:
+    """A line about it, for people."""
+    if "unchanged" in calibration:
+        return f"not calibrated: {calibration['unchanged']}"
+    return (
+        "calibrated on {rows} validation rows: log odds {scale:.3f} * logit {shift:+.3f}, "
+        "log loss {log_loss_before:.4f} -> {log_loss_after:.4f}"
+    ).format_map(calibration)
 
 
 def rows_of_arm(arm: str, samples_folder: str, selection_folder: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -86,6 +86,13 @@ class Ranker(nn.Module):
         """Where the weights are."""
         return next(self.network.parameters()).device
 
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The layer that the logit comes out of."""
+        head = next(m for name, m in self.network.named_modules() if name.split(".")[-1] == self.head)
+        # Under an adapter the head is there twice: as it began, then as it was trained.
+        return [module for module in head.modules() if isinstance(module, nn.Linear)][-1]
+
     def tokenise(
         self, contexts: Sequence[str], items: Sequence[str], labels=None, weights=None, blocks=None
     ) -> Pairs:
