@@ -69,7 +69,7 @@ def test_a_warm_up_takes_one_pass_unless_it_learns_the_target():
         (["weights=learned", "methods=[learnability]"], "learnability cannot be judged on the target"),
         (["score_splits=[test]"], "score-splits: .*train is always scored"),
         (["score_splits=train,target"], "score-splits.1: Input should be 'train', 'validation' or 'test'"),
-        (["shards=0"], "shards: Input should be greater than or equal to 1"),
+        (["shards=-1"], "shards: Input should be greater than or equal to 0"),
         (["learning_rate=.inf"], "learning-rate: Input should be a finite number"),
         (["seed=4294967296"], "seed: Input should be less than"),
         (["name=a/b"], "name: .*letters, digits"),
