@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -154,16 +155,16 @@ def read_new(data: str, how: Format, log: LogStore) -> list[Reading]:
     Raises:
         BadInput: The store was made in another way; a file cannot be read.
     """
-    settings, file = asdict(how), log.folder / SETTINGS
-    if log.readings() and (kept := pd.read_json(file, typ="series").to_dict()) != settings:
+    settings, file, readings = asdict(how), log.folder / SETTINGS, log.readings()
+    if readings and (kept := json.loads(file.read_text())) != settings:
         other = ", ".join(name for name, value in settings.items() if kept.get(name) != value)
         raise BadInput(f"{log.folder.parent}: was made with another {other}; give the same, or another --out")
     if not file.is_file():
         log.folder.mkdir(parents=True, exist_ok=True)
         write_json(file, settings)
-    known = {reading.about["sha256"] for reading in log.readings()}
+    known = {reading.about["sha256"] for reading in readings}
     new = []
-    batch = 1 + max((reading.about["batch"] for reading in log.readings()), default=0)
+    batch = 1 + max((reading.about["batch"] for reading in readings), default=0)
     for path, one in files_of(data, how):
         sha256 = data_sha256(path)
         if sha256 in known:
