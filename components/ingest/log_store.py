@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Reading:
     Attributes:
         folder: Parquet files, `TABLE-00000.parquet ...`.
         about: `number` (in the order of arrival), `file`, `sha256`, `rows` ({table: n}), `last` (ISO text of
-            the last moment in it, or null), `ledger`, and what the reader says.
+            the last moment in it that is past, or null), `ledger`, and what the reader says.
     """
 
     folder: Path
@@ -82,13 +82,18 @@ class Writer:
 
     def add(self, table: str, frame: pl.DataFrame | pd.DataFrame) -> None:
         """Take rows of a table."""
+        now = datetime.now(UTC)
         file = self._beside / f"{table}-{self._chunks:05d}.parquet"
         if isinstance(frame, pl.DataFrame):
             frame.write_parquet(file, compression="lz4")
-            last = frame["timestamp"].max() if "timestamp" in frame.columns else None
         else:
             frame.to_parquet(file, index=False, compression="lz4")
-            last = frame["timestamp"].max() if "timestamp" in frame else None
+        last = None
+        if "timestamp" in frame.columns:
+            # A clock that runs years ahead would make all that comes later late.
+            moments = frame["timestamp"]
+            past = moments <= now
+            last = (moments.filter(past) if isinstance(moments, pl.Series) else moments[past]).max()
         if isinstance(last, datetime) and not pd.isna(last):
             self._last = last if self._last is None else max(self._last, last)
         self._rows[table] = self._rows.get(table, 0) + len(frame)

@@ -2,18 +2,22 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.samples import read_samples
 from assay.components.ingest import log_store
 from assay.components.ingest.columns import parse_columns
+from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.log_store import LogStore
 from assay.components.ingest.parts.seen import Seen, hashed
 from assay.components.ingest.prepare import IngestConfig, ingest
 from assay.components.ingest.reading import read_new
+from assay.components.ingest.tables import canonical
 from assay.examples.store import StoreConfig, simulate
 from assay.pipelines.config import RunConfig
 from assay.pipelines.ingesting import ingested
@@ -191,3 +195,19 @@ def test_what_nothing_new_speaks_of_stays_as_it_was(tmp_path, log):
     assert 0 < len(same_as_was) < len(before)
     columns = ["label", "weight", "split", "context", "item"]
     assert after.loc[same_as_was.index, columns].astype(str).equals(same_as_was[columns].astype(str))
+
+
+def test_a_clock_that_runs_ahead_makes_nothing_late(tmp_path, log):
+    half = len(log) // 2
+    first = log[:half].copy()
+    first.loc[first.index[5], "timestamp"] = pd.Timestamp("2999-01-01", tz="UTC")
+    config = RunConfig(columns=COLUMNS)
+    ingested(as_flat(first, tmp_path, "first"), config, tmp_path / "out", append=True)
+    found = ingested(as_flat(log[half:], tmp_path, "second"), config, tmp_path / "out", append=True)
+    assert "late_event" not in found["noted"]
+    assert pd.Timestamp(found["watermark"]) == log["timestamp"].max()
+    reviews = canonical("reviews", pl.DataFrame({"text": ["good", "bad"], "timestamp": [
+        datetime(2026, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)]}))  # fmt: skip
+    writer = LogStore(tmp_path / "log").writer("reviews.csv", "0" * 64)
+    writer.add("reviews", reviews)
+    assert writer.close(Ledger()).last == datetime(2026, 1, 1, tzinfo=UTC)
