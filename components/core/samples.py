@@ -223,13 +223,6 @@ class UserWriter:
             self._writer.close()
 
 
-def write_users(samples: pd.DataFrame, folder: str | Path) -> None:
-    """`UserWriter`, of samples in any order."""
-    writer = UserWriter(folder)
-    writer.write(samples.sort_values("sample_id"))
-    writer.close()
-
-
 def shard_files(folder: str | Path) -> list[Path]:
     """The shards of a sample table, in `sample_id` order.
 

@@ -19,10 +19,10 @@ from assay.components.ingest.log_store import ROWS, LogStore, Reading
 from assay.components.ingest.parts.seen import Seen
 from assay.components.ingest.privacy import protected
 from assay.components.ingest.readers.flat import flat_tables, read_log
-from assay.components.ingest.readers.known import Claim, claim, claimed
+from assay.components.ingest.readers.known import Claim, chunks, claim, claimed
 from assay.components.ingest.readers.mapping import reader_of
 from assay.components.ingest.readers.sources import data_sha256, expand, named
-from assay.components.ingest.tables import LOGGED, canonical
+from assay.components.ingest.tables import LOGGED
 
 FLAT = {"recommendation": "events", "review": "reviews", "ads": "impressions"}
 """{task: what a row of its flat file is}; a search's are rows at once."""
@@ -119,11 +119,8 @@ def read(path: str, one: Claim | None, how: Format, ledger: Ledger, add: Add, se
         BadInput: It cannot be read to its end.
     """
     if one is not None:
-        before = sum(ledger.dropped.values())
-        for name, chunk in steps(one.reader.read(one.source, ledger), "ingest", "chunk read"):
-            ledger.rows_in += len(chunk) if name in LOGGED else 0
-            add(name, canonical(name, chunk))
-        ledger.rows_in += sum(ledger.dropped.values()) - before
+        for name, chunk in steps(chunks(one, ledger), "ingest", "chunk read"):
+            add(name, chunk)
         return Read(one.reader.name, {})
     if how.task == "search":
         flat = read_flat(
@@ -131,12 +128,12 @@ def read(path: str, one: Claim | None, how: Format, ledger: Ledger, add: Add, se
             how.drop_unlabelled, seen,
         )  # fmt: skip
         return Read(FLAT_READER, flat.columns, flat)
-    chunks, source = read_log(path)
+    frames, source = read_log(path)
     if "order" in how.columns:
-        chunks = iter([pd.concat(list(chunks))])
+        frames = iter([pd.concat(list(frames))])
     columns: dict[str, list[str]] = {}
     items = pl.Series("item_id", [], dtype=pl.String)
-    for frame in steps(chunks, "ingest", "chunk read"):
+    for frame in steps(frames, "ingest", "chunk read"):
         tables, columns = flat_tables(frame, how.columns, FLAT[how.task], source, ledger, how.split_column)
         if "split" in frame and not how.split_column:
             ledger.note("unused_split_column", len(frame), [UNUSED_SPLIT])

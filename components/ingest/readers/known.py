@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import polars as pl
 from assay.components.core.errors import BadInput
 from assay.components.ingest.ledger import Ledger
 from assay.components.ingest.readers import (
@@ -33,7 +34,7 @@ from assay.components.ingest.readers import (
 )
 from assay.components.ingest.readers.reader import Reader
 from assay.components.ingest.readers.sources import Source
-from assay.components.ingest.tables import Tables, joined, logged_rows
+from assay.components.ingest.tables import LOGGED, Tables, canonical, joined
 
 _SEARCH = (
     *(ubi.UBI, metarank.METARANK, esci.ESCI, wands.WANDS, msrd.MSRD, bge.BGE),
@@ -104,13 +105,19 @@ def claimed(sources: Sequence[Source], named: str = "") -> list[Claim]:
     return found
 
 
-def gathered(claims: Sequence[Claim], ledger: Ledger) -> Tables:
-    """All rows of all files as canonical tables; the ledger's `rows_in` are those that it accounts for.
+def chunks(one: Claim, ledger: Ledger) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Rows of a file as canonical tables, a chunk at a time; `rows_in` are those that the ledger accounts for.
 
     Raises:
-        BadInput: A file cannot be read to its end.
+        BadInput: The file cannot be read to its end.
     """
     before = sum(ledger.dropped.values())
-    tables = joined(chunk for one in claims for chunk in one.reader.read(one.source, ledger))
-    ledger.rows_in += logged_rows(tables) + sum(ledger.dropped.values()) - before
-    return tables
+    for name, chunk in one.reader.read(one.source, ledger):
+        ledger.rows_in += len(chunk) if name in LOGGED else 0
+        yield name, canonical(name, chunk)
+    ledger.rows_in += sum(ledger.dropped.values()) - before
+
+
+def gathered(claims: Sequence[Claim], ledger: Ledger) -> Tables:
+    """All `chunks` of all files, as one table each."""
+    return joined(chunk for one in claims for chunk in chunks(one, ledger))
