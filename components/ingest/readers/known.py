@@ -106,7 +106,7 @@ def claimed(sources: Sequence[Source], named: str = "") -> list[Claim]:
 
 
 def chunks(one: Claim, ledger: Ledger) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Rows of a file as canonical tables, a chunk at a time; `rows_in` are those that the ledger accounts for.
+    """Rows of a file as canonical tables, a chunk at a time; `rows_in` are those that the ledger counts.
 
     Raises:
         BadInput: The file cannot be read to its end.
