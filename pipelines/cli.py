@@ -383,7 +383,7 @@ def bundle(
 ) -> None:
     """Write a kustomize overlay that pins image and model version."""
     from assay.components.core import tracking
-    from assay.serving.overlay import write_overlay
+    from assay.serving.image.overlay import write_overlay
 
     found = tracking.find_version(tracking.connect(), name, version)
     print(write_overlay(image, name, str(found.version), out))

@@ -46,7 +46,7 @@ def serve(name: str, version: str | None = None, host: str = "127.0.0.1", port: 
         ValueError: The registry's weights are not those that were registered.
     """
     from assay.components.core import tracking
-    from assay.serving.bundle import Bundle, make_bundle
+    from assay.serving.versions.bundle import Bundle, make_bundle
 
     Limits.from_environment()  # A wrong limit is told here, not by a worker that cannot start.
     with _passing_signals_on() as run:

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import bentoml
 from assay.serving import environment
-from assay.serving.bento import MODEL_ALIAS
-from assay.serving.bundle import Bundle
-from assay.serving.contract import (
+from assay.serving.api.contract import (
     LIMITS,
     EmbedRequest,
     EmbedResponse,
@@ -26,9 +24,11 @@ from assay.serving.contract import (
     ScoreRequest,
     ScoreResponse,
 )
-from assay.serving.door import Door
-from assay.serving.log_privacy import keep_user_text_out
-from assay.serving.scoring import best_first, each_once, score_rows
+from assay.serving.door.door import Door
+from assay.serving.engine.scoring import best_first, each_once, score_rows
+from assay.serving.image.bento import MODEL_ALIAS
+from assay.serving.telemetry.log_privacy import keep_user_text_out
+from assay.serving.versions.bundle import Bundle
 from bentoml import server_context
 
 logger = logging.getLogger("bentoml.assay")

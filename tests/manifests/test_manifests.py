@@ -13,8 +13,8 @@ import pytest
 import yaml
 from assay.components.core.errors import BadInput
 from assay.serving import environment
+from assay.serving.image.overlay import ANNOTATION, write_overlay
 from assay.serving.limits import Limits
-from assay.serving.overlay import ANNOTATION, write_overlay
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 BASE, EXAMPLE = MANIFESTS / "base", MANIFESTS / "overlays" / "example"

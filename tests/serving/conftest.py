@@ -17,7 +17,7 @@ import httpx
 import pytest
 from assay.components.core.checkpoints import resolve
 from assay.components.core.ranker import TextEncoder, new_ranker, open_ranker
-from assay.serving.bundle import Bundle, write_bundle
+from assay.serving.versions.bundle import Bundle, write_bundle
 
 STARTING = 90.0
 """Seconds that a service may take to be ready on a busy machine."""

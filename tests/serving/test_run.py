@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from assay.components.core.manifest import sha256_of
-from assay.serving.bundle import write_bundle
+from assay.serving.versions.bundle import write_bundle
 
 BODY = {"context": "red shoe", "items": [{"item_id": str(i), "item": f"shoe {i} " * 30} for i in range(16)]}
 IN_PROGRESS = re.compile(r'request_in_progress\{.*endpoint="/rank".*\} ([0-9.]+)')

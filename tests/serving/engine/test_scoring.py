@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from assay.serving.contract import Item
-from assay.serving.scoring import best_first, each_once
+from assay.serving.api.contract import Item
+from assay.serving.engine.scoring import best_first, each_once
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,8 +11,8 @@ from assay.components.core import tracking
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import sha256_of
 from assay.components.core.ranker import new_ranker
-from assay.serving.bundle import Bundle, make_bundle
 from assay.serving.run import main
+from assay.serving.versions.bundle import Bundle, make_bundle
 
 NAME = "assay-search"
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from assay.serving.bento import requirements
+from assay.serving.image.bento import requirements
 
 WRITE = """
 import sys
-from assay.serving.bento import write_build_context
-from assay.serving.bundle import Bundle
+from assay.serving.image.bento import write_build_context
+from assay.serving.versions.bundle import Bundle
 print(write_build_context(Bundle.open(sys.argv[1]), sys.argv[2]))
 """
 

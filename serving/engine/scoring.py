@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from assay.components.core.ranker import Ranker
-    from assay.serving.contract import Item, Ranked
+    from assay.serving.api.contract import Item, Ranked
 
 Row = TypeVar("Row", bound=Hashable)
 
@@ -44,7 +44,7 @@ def score_rows(ranker: Ranker, rows: Sequence[tuple[str, str]], batch_tokens: in
 
 def best_first(items: Sequence[Item], scores: Sequence[float]) -> list[Ranked]:
     """Items by falling score, ties by `item_id` as text."""
-    from assay.serving.contract import Ranked
+    from assay.serving.api.contract import Ranked
 
     ranked = [Ranked(item_id=item.item_id, score=score) for item, score in zip(items, scores, strict=True)]
     return sorted(ranked, key=lambda item: (-item.score, item.item_id))

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import sha256_of
-from assay.serving.bundle import Bundle, write_bundle
+from assay.serving.versions.bundle import Bundle, write_bundle
 
 
 @pytest.fixture

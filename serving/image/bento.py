@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 from assay.components.core.manifest import publishing
-from assay.serving.bundle import Bundle
+from assay.serving.versions.bundle import Bundle
 
 MODEL_ALIAS = "bundle"
 """What the code of a bento calls the model that it was built with."""

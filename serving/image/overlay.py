@@ -11,7 +11,7 @@ import yaml
 from assay.components.core.errors import BadInput
 from assay.serving import environment
 
-BASE = Path(__file__).resolve().parents[1] / "manifests" / "base"
+BASE = Path(__file__).resolve().parents[2] / "manifests" / "base"
 """The base that overlays stand on, beside this package."""
 
 ANNOTATION = "assay/model-version"
