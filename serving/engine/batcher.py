@@ -32,10 +32,10 @@ class Part(Protocol):
 class Watcher(Protocol):
     """Is told what the batcher does."""
 
-    def batch(self, part: Part, rows: int, tokens: int, padded: int, seconds: float) -> None:
+    def batch(self, part: Part, rows: int, tokens: int, padded: int, seconds: float, whose: list) -> None:
         """A batch was computed: its rows, their tokens, the tokens with padding, and how long it took."""
 
-    def queued(self, seconds: float) -> None:
+    def queued(self, seconds: float, whose: object) -> None:
         """How long a request's first row waited."""
 
     def failed(self, part: Part, rows: int) -> None:
@@ -80,6 +80,7 @@ class _Waiting:
     part: Part
     rows: Sequence[Row]
     deadline: float
+    whose: object
     entered: float
     future: asyncio.Future
     left: list[int]
@@ -98,10 +99,10 @@ class _Batch:
 class Batcher:
     """A bounded queue of rows before one computing thread.
 
-    A batch holds the longest row of the request that has waited longest, and beside it the rows of all requests
-    that are nearest to it in length: no request starves, and little is padded. A batch that fails is halved
-    until the row is found that fails alone. Rows whose request was cancelled, or is too late, are dropped; at
-    most the batch under way is computed for nobody.
+    A batch holds the longest row of the request that has waited longest, and beside it the rows of all
+    requests that are nearest to it in length: no request starves, and little is padded. A batch that fails is
+    halved until the row is found that fails alone. Rows whose request was cancelled, or is too late, are
+    dropped; at most the batch under way is computed for nobody.
 
     Args:
         batch_tokens: Of a batch, padding included; a longer row is a batch of its own.
@@ -168,13 +169,16 @@ class Batcher:
         if self.waiting and late > 0:
             raise Full(max(late, 0.1))
 
-    async def submit(self, part: Part, rows: Sequence[Row], deadline: float = math.inf) -> np.ndarray:
+    async def submit(
+        self, part: Part, rows: Sequence[Row], deadline: float = math.inf, whose: object = None
+    ) -> np.ndarray:
         """Compute rows.
 
         Args:
             part: What computes them.
             rows: n rows, n > 0.
             deadline: By the clock; rows not computed by then are dropped.
+            whose: Given to the watcher with their batches.
 
         Returns:
             (n, width) float32, in the order of `rows`.
@@ -188,7 +192,7 @@ class Batcher:
         self.admit(sum(lengths), deadline)
         left = sorted(range(len(rows)), key=lengths.__getitem__)
         entry = _Waiting(
-            part, rows, deadline, self.clock(), asyncio.get_running_loop().create_future(), left,
+            part, rows, deadline, whose, self.clock(), asyncio.get_running_loop().create_future(), left,
             missing=len(rows), tokens=sum(lengths),
         )  # fmt: skip
         self.waiting.append(entry)
@@ -221,7 +225,7 @@ class Batcher:
             rows = [entry.rows[i] for entry, i in batch.rows]
             started = self.clock()
             results = await loop.run_in_executor(self._thread, _computed, batch.part, rows)
-            self._told(batch.part, rows, self.clock() - started, results)
+            self._told(batch, rows, self.clock() - started, results)
             for (entry, i), result in zip(batch.rows, results, strict=True):
                 self._give(entry, i, result)
 
@@ -268,21 +272,22 @@ class Batcher:
             if not entry.begun:
                 entry.begun = True
                 if self.watcher is not None:
-                    self.watcher.queued(now - entry.entered)
+                    self.watcher.queued(now - entry.entered, entry.whose)
             if not entry.left:
                 self.waiting.remove(entry)
         return batch
 
-    def _told(self, part: Part, rows: Sequence[Row], seconds: float, results: list) -> None:
+    def _told(self, batch: _Batch, rows: Sequence[Row], seconds: float, results: list) -> None:
         tokens = sum(len(row.ids) for row in rows)
         pace = seconds / tokens
         self.pace = pace if not self.pace else 0.9 * self.pace + 0.1 * pace
         if self.watcher is not None:
             padded = len(rows) * max(len(row.ids) for row in rows)
-            self.watcher.batch(part, len(rows), tokens, padded, seconds)
+            whose = [entry.whose for entry, _ in batch.rows]
+            self.watcher.batch(batch.part, len(rows), tokens, padded, seconds, whose)
             failed = sum(isinstance(result, Exception) for result in results)
             if failed:
-                self.watcher.failed(part, failed)
+                self.watcher.failed(batch.part, failed)
 
     def _give(self, entry: _Waiting, index: int, result: np.ndarray | Exception) -> None:
         if entry.future.done():

@@ -1,4 +1,4 @@
-"""Batches are of similar length, fair and bounded; a bad row, a late or a cancelled request harms no other."""
+"""Batches are fair, bounded, of similar length; a bad row, a late or a cancelled request harms no other."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Watcher:
     def __init__(self):
         self.rows = self.padded = self.tokens = self.failures = self.dropped = 0
 
-    def batch(self, part, rows, tokens, padded, seconds):
+    def batch(self, part, rows, tokens, padded, seconds, whose):
         self.rows, self.tokens, self.padded = self.rows + rows, self.tokens + tokens, self.padded + padded
 
-    def queued(self, seconds):
+    def queued(self, seconds, whose):
         assert seconds >= 0
 
     def failed(self, part, rows):
