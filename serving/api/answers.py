@@ -22,7 +22,7 @@ class RankAnswer(BaseModel):
 
     name: str
     version: str
-    response_id: str
+    query_id: str
     items: list[Ranked]
     truncated: list[str]
 
@@ -85,6 +85,5 @@ class InfoAnswer(BaseModel):
     sha256: dict[str, str]
     dimensions: int
     limits: dict[str, int]
-    lineage: dict[str, str]
     versions: dict[str, Any]
     feedback: bool

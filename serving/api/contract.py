@@ -8,6 +8,7 @@ import bentoml
 from assay.serving.limits import Limits
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,7 +21,7 @@ LIMITS = Limits.from_environment()
 """Those of this process, read once."""
 
 MAX_ID = 512
-"""Characters of an id."""
+"""Characters of an item's id."""
 
 Context = Annotated[
     str,
@@ -42,8 +43,9 @@ Text = Annotated[
     AfterValidator(_not_blank),
     Field(description="Text that is not blank."),
 ]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
-ItemId = Annotated[Id, Field(coerce_numbers_to_str=True)]
+ItemId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID), Field(coerce_numbers_to_str=True)]
+ShortId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"\S")]
+"""Of queries, events, users and sessions, as UBI bounds them."""
 _many = Field(min_length=1, max_length=LIMITS.items)
 
 _strict = ConfigDict(
@@ -81,8 +83,10 @@ class RankRequest(bentoml.IODescriptor):
     diversity: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
         default=0.0, description="0 orders by score alone; towards 1, items unlike those before them."
     )
-    user_id: Id | None = Field(default=None, description="For the log of what was served, pseudonymised.")
-    session_id: Id | None = Field(default=None, description="For the log of what was served.")
+    user_id: ShortId | None = Field(
+        default=None, description="For the log of what was served, pseudonymised."
+    )
+    session_id: ShortId | None = Field(default=None, description="For the log of what was served.")
 
     @field_validator("candidates")
     @classmethod
@@ -141,23 +145,22 @@ class FeedbackEvent(BaseModel):
     """What was done with an item that was shown."""
 
     model_config = _strict
-    action: Literal["impression", "click", "view", "add_to_cart", "purchase", "like", "rating", "dwell"]
+    action: Literal["impression", "view", "click", "add_to_cart", "purchase", "like"]
     item_id: ItemId
-    response_id: Id | None = Field(
-        default=None, description="Of the `/rank` answer that showed it: joins the event to its list."
+    query_id: ShortId | None = Field(
+        default=None, description="Of the `/rank` answer that showed the item: joins the event to its list."
     )
-    event_id: Id | None = Field(
-        default=None, description="Makes a repeated event one; made of its content if left out."
+    event_id: ShortId | None = Field(
+        default=None, description="Makes an event that is sent again one; made of its content if left out."
     )
     position: Annotated[int, Field(ge=1, le=32_767, strict=True)] | None = Field(
         default=None, description="Place in the list as it was shown, the first is 1."
     )
-    value: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
-        default=None, description="Stars of a rating, seconds of a dwell, price of a purchase."
+    timestamp: AwareDatetime | None = Field(
+        default=None, description="ISO 8601 with its offset from UTC; now if left out."
     )
-    timestamp: str | None = Field(default=None, max_length=64, description="ISO 8601; now if left out.")
-    user_id: Id | None = None
-    session_id: Id | None = None
+    user_id: ShortId | None = None
+    session_id: ShortId | None = None
 
 
 class FeedbackRequest(bentoml.IODescriptor):

@@ -21,17 +21,20 @@ class OpenPart:
 
     Attributes:
         digest: Of weights and backend: equal digests give equal numbers.
+        version: Whose part it is.
+        batches: Computed so far.
         rows: Computed so far.
         failed_rows: That failed alone.
         tokens: Computed so far.
         model_seconds: That it took.
     """
 
-    def __init__(self, tokenizer: Tokenizer, network: Network, sha256: str):
+    def __init__(self, tokenizer: Tokenizer, network: Network, sha256: str, version: str):
         self.tokenizer = tokenizer
+        self.version = version
         self.network = network
         self.digest = hashlib.blake2b(f"{sha256} {network.backend}".encode(), digest_size=16).digest()
-        self.rows = self.failed_rows = self.tokens = 0
+        self.batches = self.rows = self.failed_rows = self.tokens = 0
         self.model_seconds = 0.0
         self._one_at_a_time = threading.Lock()
 
@@ -95,11 +98,13 @@ class ServedModel:
             Tokenizer(bundle.ranker),
             open_network(bundle.ranker, bundle.kind, "torch-fp32"),
             bundle.sha256["ranker"],
+            bundle.version,
         )
         encoder = OpenPart(
             Tokenizer(bundle.encoder),
             open_network(bundle.encoder, "encoder", "torch-fp32"),
             bundle.sha256["encoder"],
+            bundle.version,
         )
         head = ScaledCosine.open(bundle.ranker) if bundle.kind == "bi" else None
         model = cls(bundle, ranker, encoder, head)
