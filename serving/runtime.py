@@ -61,7 +61,7 @@ class Runtime:
         if self.feedback_settings.on:
             self.feedback = FeedbackLog(self.feedback_settings)
             await self.feedback.start()
-            self.telemetry.feedback_from(self.feedback.totals)
+            pass
         self.later(stage.watch())
         self._drain_on_signal()
         self.telemetry.ready(True)
@@ -99,7 +99,8 @@ class Runtime:
         """An answer of the engine.
 
         Raises:
-            Refused: 429 where the queue is full, 504 where it was too late, 422 where a row cannot be computed.
+            Refused: 429 where the queue is full, 504 where it was too late, 422 where a row cannot be
+                computed.
         """
         try:
             return await work

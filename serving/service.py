@@ -70,7 +70,7 @@ class Assay:
         return RUNTIME.ready
 
     async def __is_alive__(self) -> bool:
-        """What `/livez` answers: false where the batcher ended by a fault, for then only a new start helps."""
+        """What `/livez` answers: false where the batcher ended by a fault; a new start helps then."""
         return RUNTIME.batcher.alive
 
     @bentoml.api(route="/rank")

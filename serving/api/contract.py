@@ -84,7 +84,7 @@ class RankRequest(bentoml.IODescriptor):
         default=0.0, description="0 orders by score alone; towards 1, items unlike those before them."
     )
     user_id: ShortId | None = Field(
-        default=None, description="For the log of what was served, pseudonymised."
+        default=None, description="Whose list it is: its key to a version, and pseudonymised in the log."
     )
     session_id: ShortId | None = Field(default=None, description="For the log of what was served.")
 

@@ -130,7 +130,12 @@ class Telemetry:
         self._stage(name, seconds, request, "")
 
     def batch(
-        self, rows: int, tokens: int, padded_tokens: int, version: str, requests: Iterable[Request | None] = ()
+        self,
+        rows: int,
+        tokens: int,
+        padded_tokens: int,
+        version: str,
+        requests: Iterable[Request | None] = (),
     ) -> Batch:
         """Context manager around one forward pass.
 
@@ -142,6 +147,43 @@ class Telemetry:
             requests: Whose rows they are: `current.get()` of each when it was queued.
         """
         return Batch(self, rows, tokens, padded_tokens, version, requests)
+
+    def computed(
+        self,
+        rows: int,
+        tokens: int,
+        padded_tokens: int,
+        version: str,
+        seconds: float,
+        requests: Iterable[Request | None] = (),
+    ) -> None:
+        """A batch was computed.
+
+        Args:
+            rows: Of the batch.
+            tokens: Of its rows, without padding.
+            padded_tokens: Rows times width.
+            version: That computed them.
+            seconds: That it took.
+            requests: Whose rows they are: `current.get()` of each when it was queued.
+        """
+        metrics = self.metrics
+        metrics.stage_seconds.observe(seconds, "model")
+        metrics.batch_tokens.observe(padded_tokens)
+        metrics.batch_rows.observe(rows)
+        metrics.padding.observe(1 - tokens / padded_tokens if padded_tokens else 0.0)
+        metrics.model_seconds.inc(version, by=seconds)
+        metrics.model_rows.inc(version, by=rows)
+        metrics.model_tokens.inc(version, by=tokens)
+        if self.tracing is not None:
+            once = {id(request): request for request in requests if request is not None}
+            about = {
+                "assay.batch.rows": rows,
+                "assay.batch.tokens": tokens,
+                "assay.batch.padded_tokens": padded_tokens,
+                "assay.version": version,
+            }
+            self.tracing.batch(once.values(), seconds, "", about)
 
     def failed_rows(self, rows: int, version: str) -> None:
         """Rows that failed alone."""
