@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable
+from types import FrameType
 from typing import TypeVar
 
 import numpy as np
@@ -59,9 +60,19 @@ class Runtime:
             lambda: Queue(len(self.batcher.waiting), self.batcher.waiting_tokens, self.limits.queue_tokens)
         )
         if self.feedback_settings.on:
-            self.feedback = FeedbackLog(self.feedback_settings)
-            await self.feedback.start()
-            pass
+            log = FeedbackLog(self.feedback_settings)
+            await log.start()
+            self.telemetry.feedback_from(
+                lambda: {
+                    "accepted": log.accepted,
+                    "duplicate": log.duplicates,
+                    "dropped": log.dropped + log.refused,
+                    "bytes": log.bytes,
+                    "files": log.files,
+                    "queued": log.depth,
+                }
+            )
+            self.feedback = log
         self.later(stage.watch())
         self._drain_on_signal()
         self.telemetry.ready(True)
@@ -132,19 +143,20 @@ class Runtime:
         The server's own handler stops listening at once, and who connects then is turned away.
         """
         loop, end = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+        if not callable(end):
+            return
 
-        def drain(number: int, frame: object) -> None:
+        def drain(number: int, frame: FrameType | None) -> None:
             if self.draining or not self.limits.drain_seconds:
                 # A second signal will not wait.
                 self.draining = True
-                end(number, frame)  # type: ignore[operator, arg-type, misc]
+                end(number, frame)
                 return
             self.draining = True
             self.telemetry.ready(False)
-            loop.call_soon_threadsafe(loop.call_later, self.limits.drain_seconds, end, number, None)
+            loop.call_soon_threadsafe(lambda: loop.call_later(self.limits.drain_seconds, end, number, frame))
 
-        if callable(end):
-            signal.signal(signal.SIGTERM, drain)
+        signal.signal(signal.SIGTERM, drain)
 
 
 def _too_busy(full: Full) -> Refused:

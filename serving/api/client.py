@@ -204,9 +204,7 @@ class Client(_Asking):
     def feedback(
         self, events: Sequence[Mapping[str, Any]], *, timeout: float | None = None
     ) -> FeedbackAnswer:
-        """Tell what was shown, clicked and bought; an event without `event_id` is given one, so that a
-        retry counts it once.
-        """
+        """Tell what was clicked and bought; an event without `event_id` is given one: retries count once."""
         return self._ask("/feedback", _events(events), FeedbackAnswer, timeout)
 
     def info(self, *, timeout: float | None = None) -> InfoAnswer:
@@ -274,9 +272,7 @@ class AsyncClient(_Asking):
     async def feedback(
         self, events: Sequence[Mapping[str, Any]], *, timeout: float | None = None
     ) -> FeedbackAnswer:
-        """Tell what was shown, clicked and bought; an event without `event_id` is given one, so that a
-        retry counts it once.
-        """
+        """Tell what was clicked and bought; an event without `event_id` is given one: retries count once."""
         return await self._ask("/feedback", _events(events), FeedbackAnswer, timeout)
 
     async def info(self, *, timeout: float | None = None) -> InfoAnswer:
