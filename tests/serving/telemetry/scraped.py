@@ -15,6 +15,6 @@ def scraped(text: str | bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], 
     }
 
 
-def value(page: str | bytes, name: str, **labels: str) -> float:
+def value(page: str | bytes, name: str, /, **labels: str) -> float:
     """Of one sample; 0 where it is not there."""
     return scraped(page).get((name, tuple(sorted(labels.items()))), 0.0)

@@ -85,7 +85,7 @@ def test_a_trace_of_a_request_its_stages_and_its_batch(caller, collector):
     version, trace, span_id, flags = answer.headers["traceresponse"].split("-")
     assert (version, trace, flags) == ("00", TRACE, "01")
 
-    mine = [span for span in [collector.wait_for(lambda s: s.span_id.hex() == span_id)]][0]
+    mine = collector.wait_for(lambda s: s.span_id.hex() == span_id)
     assert mine.name == "POST /score"
     assert (mine.trace_id.hex(), mine.parent_span_id.hex()) == (TRACE, PARENT)
     assert attributes(mine) == {

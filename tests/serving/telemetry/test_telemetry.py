@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from assay.components.core.errors import BadInput
@@ -69,8 +70,11 @@ def test_what_other_rooms_count(telemetry):
     telemetry.cache(hits=3, misses=2)
     telemetry.cancelled_rows(5)
     telemetry.queue_from(lambda: Queue(2, 300, 8192))
-    telemetry.feedback_from(lambda: {"accepted": 7, "dropped": 1, "bytes": 99, "queued": 4})
-    telemetry.swap("rolled_back")
+    log = SimpleNamespace(
+        accepted=7, duplicates=0, refused=2, impressions=40, dropped=1, bytes=99, files=3, failures=5, depth=4
+    )
+    telemetry.feedback_from(log)
+    telemetry.swap("rolled back", "3")
     telemetry.shadow("compared", correlation=0.97, top1=True)
     telemetry.shadow("skipped")
     telemetry.ready(True)
@@ -84,7 +88,9 @@ def test_what_other_rooms_count(telemetry):
         "assay_queue_tokens": 300,
         "assay_queue_capacity_tokens": 8192,
         "assay_feedback_bytes_total": 99,
-        "assay_feedback_queue_events": 4,
+        "assay_feedback_files_total": 3,
+        "assay_feedback_publish_failures_total": 5,
+        "assay_feedback_queue_rows": 4,
         "assay_shadow_top1_agreed_total": 1,
         "assay_shadow_score_correlation_count": 1,
         "assay_ready": 1,
@@ -92,6 +98,9 @@ def test_what_other_rooms_count(telemetry):
         assert value(page, name) == expected, name
     assert value(page, "assay_feedback_events_total", outcome="accepted") == 7
     assert value(page, "assay_feedback_events_total", outcome="duplicate") == 0
+    assert value(page, "assay_feedback_events_total", outcome="refused") == 2
+    assert value(page, "assay_feedback_impressions_total", outcome="kept") == 40
+    assert value(page, "assay_feedback_impressions_total", outcome="dropped") == 1
     assert value(page, "assay_swaps_total", outcome="rolled_back") == 1
     assert value(page, "assay_shadow_total", outcome="skipped") == 1
     assert value(page, "assay_stage_seconds_sum", stage="queue") == pytest.approx(0.2)

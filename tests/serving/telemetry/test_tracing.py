@@ -1,4 +1,4 @@
-"""When traces are on, and how a batch of many requests is told, with OpenTelemetry's own in-memory exporter."""
+"""When traces are on, and how a batch of many requests is told."""
 
 from __future__ import annotations
 
