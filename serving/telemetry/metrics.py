@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from assay.serving.telemetry.instruments import Counter, Gauge, Histogram
 
@@ -33,9 +33,10 @@ REASONS = (
 )
 """Why a request was turned away."""
 
-SWAPS = ("swapped", "refused", "rolled_back", "failed", "other")
+SWAPS = ("swapped", "refused", "rolled_back", "challenger", "no_challenger", "other")
 SHADOWS = ("compared", "skipped", "failed", "other")
-FEEDBACK = ("accepted", "duplicate", "dropped")
+EVENTS = ("accepted", "duplicate", "refused")
+IMPRESSIONS = ("kept", "dropped")
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS)
@@ -51,6 +52,24 @@ class Queue(NamedTuple):
     requests: int
     tokens: int
     capacity_tokens: int
+
+
+class FeedbackCounts(Protocol):
+    """What is asked of a feedback log: `assay.serving.feedback.log.FeedbackLog` is one."""
+
+    accepted: int
+    duplicates: int
+    refused: int
+    impressions: int
+    dropped: int
+    bytes: int
+    files: int
+    failures: int
+
+    @property
+    def depth(self) -> int:
+        """Rows that wait for the disk."""
+        ...
 
 
 def bounded(value: str, choices: tuple[str, ...]) -> str:
@@ -145,14 +164,17 @@ class Metrics:
         "assay_shadow_top1_agreed_total", "Compared requests on whose first item both agree."
     )
     feedback_events: Counter = _counter(
-        "assay_feedback_events_total",
-        "Feedback events and served impressions, by outcome.",
-        ["outcome"],
-        _each(*FEEDBACK),
+        "assay_feedback_events_total", "Events that callers sent, by outcome.", ["outcome"], _each(*EVENTS)
+    )
+    feedback_impressions: Counter = _counter(
+        "assay_feedback_impressions_total", "Shown items, by outcome.", ["outcome"], _each(*IMPRESSIONS)
     )
     feedback_bytes: Counter = _counter("assay_feedback_bytes_total", "Bytes written to the journal.")
     feedback_files: Counter = _counter("assay_feedback_files_total", "Parquet files that were published.")
-    feedback_queue: Gauge = _gauge("assay_feedback_queue_events", "Events that wait to be written.")
+    feedback_failures: Counter = _counter(
+        "assay_feedback_publish_failures_total", "Tries to publish a Parquet file that failed."
+    )
+    feedback_queue: Gauge = _gauge("assay_feedback_queue_rows", "Rows that wait for the disk.")
     ready: Gauge = _gauge("assay_ready", "1 where /readyz answers 200, else 0.")
 
     def instruments(self) -> Iterator[Counter | Gauge | Histogram]:
@@ -170,7 +192,7 @@ class Exposition:
     def __init__(self, metrics: Metrics):
         self.metrics = metrics
         self.read_queue: Callable[[], Queue] | None = None
-        self.read_feedback: Callable[[], Mapping[str, float]] | None = None
+        self.feedback: FeedbackCounts | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus' metrics, read now."""
@@ -181,18 +203,21 @@ class Exposition:
             self.metrics.queue_requests.set(queue.requests)
             self.metrics.queue_tokens.set(queue.tokens)
             self.metrics.queue_capacity.set(queue.capacity_tokens)
-        if self.read_feedback is not None:
-            self._take_feedback(self.read_feedback())
+        if self.feedback is not None:
+            self._take_feedback(self.feedback)
         for instrument in self.metrics.instruments():
             yield instrument.collect()
         yield from ProcessCollector(registry=None).collect()
 
-    def _take_feedback(self, counts: Mapping[str, float]) -> None:
-        for outcome in FEEDBACK:
-            self.metrics.feedback_events.count_is(counts.get(outcome, 0.0), outcome)
-        self.metrics.feedback_bytes.count_is(counts.get("bytes", 0.0))
-        self.metrics.feedback_files.count_is(counts.get("files", 0.0))
-        self.metrics.feedback_queue.set(counts.get("queued", 0.0))
+    def _take_feedback(self, log: FeedbackCounts) -> None:
+        for outcome, total in zip(EVENTS, (log.accepted, log.duplicates, log.refused), strict=True):
+            self.metrics.feedback_events.count_is(total, outcome)
+        for outcome, total in zip(IMPRESSIONS, (log.impressions, log.dropped), strict=True):
+            self.metrics.feedback_impressions.count_is(total, outcome)
+        self.metrics.feedback_bytes.count_is(log.bytes)
+        self.metrics.feedback_files.count_is(log.files)
+        self.metrics.feedback_failures.count_is(log.failures)
+        self.metrics.feedback_queue.set(log.depth)
 
     def text(self) -> bytes:
         """UTF-8 in Prometheus' text format 0.0.4."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from assay.serving.telemetry import metrics as names
 from assay.serving.telemetry.logs import log_access, write_logs
-from assay.serving.telemetry.metrics import Exposition, Metrics, Queue, bounded
+from assay.serving.telemetry.metrics import Exposition, FeedbackCounts, Metrics, Queue, bounded
 from assay.serving.telemetry.request import Request, current
 from assay.serving.telemetry.settings import TelemetrySettings
 from assay.serving.telemetry.tracing import Tracing, wanted
@@ -211,10 +211,19 @@ class Telemetry:
     def models(self, *models: Model) -> None:
         """All versions that are open from now on."""
         self.metrics.model_info.replace({tuple(model): 1.0 for model in models})
+        for model in models:
+            # Shown as 0 from the start: a rate does not see the step to a first sample.
+            self.metrics.model_rows.inc(model.version, by=0)
+            self.metrics.failed_rows.inc(model.version, by=0)
 
-    def swap(self, outcome: str) -> None:
-        """A version that was offered: one of `metrics.SWAPS`."""
-        self.metrics.swaps.inc(bounded(outcome, names.SWAPS))
+    def swap(self, outcome: str, version: str = "") -> None:
+        """A version that was offered: what `versions.stage.Stage` tells.
+
+        Args:
+            outcome: One of `metrics.SWAPS`, or the same with spaces.
+            version: Not counted by: the stage logs it.
+        """
+        self.metrics.swaps.inc(bounded(outcome.replace(" ", "_"), names.SWAPS))
 
     def shadow(self, outcome: str, correlation: float | None = None, top1: bool = False) -> None:
         """A request that the challenger should score too.
@@ -232,14 +241,9 @@ class Telemetry:
 
     # Feedback, and the page itself.
 
-    def feedback_from(self, read: Callable[[], Mapping[str, float]]) -> None:
-        """Ask the feedback log at each scrape.
-
-        Args:
-            read: Gives totals since the start: `accepted`, `duplicate`, `dropped` (events), `bytes`, `files`;
-                and `queued`, the events that wait.
-        """
-        self._exposition.read_feedback = read
+    def feedback_from(self, log: FeedbackCounts) -> None:
+        """Ask the feedback log at each scrape what it has counted."""
+        self._exposition.feedback = log
 
     def exposition(self) -> bytes:
         """The body of `/metrics`."""

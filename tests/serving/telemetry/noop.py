@@ -1,4 +1,4 @@
-"""A BentoML service that does nothing, observed as ours is: `bentoml serve tests.serving.telemetry.noop:Noop`."""
+"""A BentoML service that does nothing, observed as ours is."""
 
 from __future__ import annotations
 
