@@ -23,6 +23,9 @@ STORES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "file", "da
 PARTS = ("ranker", "encoder")
 """The folders of a registered version, each with its sha256 in tag `assay.<part>_sha256`."""
 
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow answers where there is no such thing."""
+
 CANARY = "canary"
 """The folder of test rows with the scores that the version gave them; older versions have none."""
 
@@ -80,7 +83,7 @@ def version_by_alias(client: MlflowClient, name: str, alias: str) -> ModelVersio
     try:
         return client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code in _ABSENT:
             return None
         raise
 
@@ -121,6 +124,8 @@ def find_version(client: MlflowClient, name: str, version: str | None = None) ->
     try:
         return client.get_model_version(name, str(version))
     except MlflowException as error:
+        if error.error_code not in _ABSENT:
+            raise
         raise BadInput(f"{name} has no version {version} in {default_uri()}: {error.message}") from error
 
 

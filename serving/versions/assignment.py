@@ -11,6 +11,8 @@ from assay.components.core.errors import BadInput
 from assay.components.core.manifest import write_json
 
 ASSIGNMENT, ANSWERS = "assignment.json", "answers.json"
+SERVING, REFUSED, ROLLED_BACK = "serving", "refused", "rolled back"
+"""What comes of a version."""
 VARIABLE = "ASSAY_ASSIGNMENT"
 """Environment variable of the worker: where the assignment is."""
 

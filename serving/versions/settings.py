@@ -31,7 +31,7 @@ class Following:
         probation_seconds: How long the last version is kept open after a swap, to go back to it at once.
         failed_share: Share of failed rows from which a new version is taken back.
         slower: Times the old seconds a token from which a new version is taken back.
-        batches: Batches that a version must have run before its speed or failures are judged.
+        rows: Rows that a version must have computed before its speed or failures are judged.
     """
 
     mode: str = "pinned"
@@ -44,7 +44,7 @@ class Following:
     probation_seconds: float = 60.0
     failed_share: float = 0.01
     slower: float = 2.0
-    batches: int = 20
+    rows: int = 200
 
     def __post_init__(self):
         if self.mode not in MODES:
@@ -59,8 +59,8 @@ class Following:
             raise BadInput(f"{PREFIX}SECONDS={self.seconds}: 0.1 or more is needed")
         if not 1 <= self.slower < float("inf"):
             raise BadInput(f"{PREFIX}SLOWER={self.slower}: 1 or more is needed")
-        if self.batches < 1:
-            raise BadInput(f"{PREFIX}BATCHES={self.batches}: 1 or more is needed")
+        if self.rows < 1:
+            raise BadInput(f"{PREFIX}ROWS={self.rows}: 1 or more is needed")
         if not self.challenger:
             raise BadInput(f"{PREFIX}CHALLENGER is empty: name an alias or a number")
 
