@@ -15,6 +15,7 @@ class Served(Protocol):
     Attributes:
         name: Registered model.
         version: Number of the version, as text.
+        sha256: Of each part.
         backend: `torch-fp32`, `torch-bf16`, `onnx-fp32` or `onnx-int8`.
         rows: Rows that requests had it compute.
         failed_rows: Those of them that failed alone.
@@ -25,6 +26,7 @@ class Served(Protocol):
     name: str
     version: str
     backend: str
+    sha256: dict[str, str]
 
     @property
     def rows(self) -> int: ...  # noqa: D102 - the protocol's attributes are described above

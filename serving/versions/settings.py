@@ -25,6 +25,7 @@ class Following:
         seconds: From one look at the registry to the next; a tenth is added or taken by chance.
         challenger: Alias or number of the version that gets the shares.
         shadow_share: Share of ranked lists that the challenger scores too, after the answer; logged only.
+        shadow_log: File of what the challenger made of those lists: figures, no texts; "" keeps none.
         canary_share: Share of requests that the challenger answers.
         tolerance: By how much the metric on the canary set may be worse than the current version's.
         difference: By how much a score of an fp32 backend may differ from the registered one.
@@ -38,6 +39,7 @@ class Following:
     seconds: float = 15.0
     challenger: str = CHALLENGER
     shadow_share: float = 0.0
+    shadow_log: str = ""
     canary_share: float = 0.0
     tolerance: float = 0.02
     difference: float = 1e-3

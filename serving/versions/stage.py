@@ -141,6 +141,11 @@ class Stage:
             if slot is not None:
                 self._leave(slot)
 
+    def open_versions(self) -> dict[str, Served]:
+        """The versions that get requests, by role: `champion`, and `challenger` where there is one."""
+        both = {"champion": self._champion, "challenger": self._challenger}
+        return {role: slot.model for role, slot in both.items() if slot is not None}
+
     def info(self) -> dict[str, Any]:
         """What is served and why, for `/info`: nothing in it is a user's."""
         refused = self._refused | {k: a.reason for k, a in self._answers.items() if a.outcome != SERVING}
