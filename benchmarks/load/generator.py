@@ -197,10 +197,12 @@ def closed(
             notes.start()
             end = time.monotonic() + length
             await asyncio.gather(*(caller(number, end) for number in range(concurrency)))
-        seen = notes.stop()
-        for connection in connections:
-            if connection is not None:
-                connection.close()
+            seen = notes.stop()
+            # Those that waited for the slowest of a warm-up may have been closed for resting too long.
+            for number, connection in enumerate(connections):
+                if connection is not None:
+                    connection.close()
+                connections[number] = None
         return seen
 
     return asyncio.run(run())

@@ -28,7 +28,7 @@ def restarts(quick: bool) -> Found:
     Service; then comes SIGTERM. `SIGTERM`: the signal alone; the balancer sees nothing but `/readyz`, so that
     the replica must say that it is not ready, and still answer what comes until the balancer has seen it.
     """
-    count = 2 if quick else RESTARTS
+    count = 4 if quick else RESTARTS
     texts, first = bodies.Texts(), ours(bundle(), name="assay a")
     # The second finds what the first has prepared in the bundle.
     with running(first), running(second := ours(bundle(), name="assay b")):
