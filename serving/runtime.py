@@ -1,0 +1,190 @@
+"""What one serving process holds: what is served, the engine, the feedback log; how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+import numpy as np
+from assay.serving.door.refused import Refused
+from assay.serving.engine.batcher import Batcher, Full, RowFailed, TooLate
+from assay.serving.engine.cache import Cache
+from assay.serving.engine.compute import Compute
+from assay.serving.engine.watching import Watching
+from assay.serving.feedback.log import FeedbackLog
+from assay.serving.feedback.settings import FeedbackSettings
+from assay.serving.limits import Limits
+from assay.serving.telemetry.metrics import Queue
+from assay.serving.telemetry.request import current
+from assay.serving.telemetry.telemetry import Model, Telemetry
+from assay.serving.versions.opening import open_stage
+from assay.serving.versions.shadow import Shadow, Shadowed
+
+logger = logging.getLogger("bentoml.assay")
+Answer = TypeVar("Answer")
+
+
+class Runtime:
+    """One process's engine; not started until `start`.
+
+    Attributes:
+        stage: Which version answers; there is none before `start`.
+        compute: Scores and vectors.
+        feedback: Where lists and events are kept, or None.
+        draining: Whether the end was asked for: not ready any more, though all that comes is still answered.
+    """
+
+    def __init__(self, limits: Limits, telemetry: Telemetry):
+        self.limits = limits
+        self.telemetry = telemetry
+        self.batcher = Batcher(limits.batch_tokens, limits.queue_tokens, Watching(telemetry))
+        self.compute = Compute(self.batcher, Cache(limits.cache_bytes), telemetry)
+        self.feedback: FeedbackLog | None = None
+        self.feedback_settings = FeedbackSettings.from_environment()
+        self.draining = False
+
+    async def start(self) -> None:
+        """Open what is to be served, warm it up, and begin to answer.
+
+        Raises:
+            BadInput: The bundle is damaged, or the feedback folder cannot be used.
+        """
+        self.stage = open_stage(self._version_changed)
+        self._tell_versions()
+        log = self.stage.settings.shadow_log
+        self._shadow = Shadow(self.stage, Path(log) if log else None, self._busy, self._shadowed)
+        self.telemetry.start()
+        self.batcher.start()
+        self.telemetry.queue_from(
+            lambda: Queue(len(self.batcher.waiting), self.batcher.waiting_tokens, self.limits.queue_tokens)
+        )
+        if self.feedback_settings.on:
+            kept = FeedbackLog(self.feedback_settings)
+            await kept.start()
+            self.telemetry.feedback_from(
+                lambda: {
+                    "accepted": kept.accepted,
+                    "duplicate": kept.duplicates,
+                    "dropped": kept.dropped + kept.refused,
+                    "bytes": kept.bytes,
+                    "files": kept.files,
+                    "queued": kept.depth,
+                }
+            )
+            self.feedback = kept
+        self._watch = asyncio.create_task(self.stage.watch(), name="versions")
+        self._drain_on_signal()
+        self.telemetry.ready(True)
+
+    async def close(self) -> None:
+        """Answer what waits, keep what was told, and end."""
+        self._watch.cancel()
+        await self.batcher.close()
+        if self.feedback is not None:
+            await self.feedback.close()
+        self._shadow.close()
+        self.stage.close()
+        self.telemetry.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests are welcome."""
+        return self.batcher.alive and not self.draining
+
+    def admit(self, deadline: float) -> None:
+        """Refuse what would not be answered by then.
+
+        Raises:
+            Refused: 429, with the seconds after which to ask again.
+        """
+        try:
+            self.batcher.admit(0, deadline)
+        except Full as full:
+            raise _too_busy(full) from None
+
+    def rejected(self, reason: str) -> None:
+        """The request of this task was refused."""
+        self.telemetry.rejected(reason)
+
+    async def answered(self, work: Awaitable[Answer]) -> Answer:
+        """An answer of the engine.
+
+        Raises:
+            Refused: 429 where the queue is full, 504 where it was too late, 422 where a row cannot be
+                computed.
+        """
+        try:
+            return await work
+        except Full as full:
+            raise _too_busy(full) from None
+        except TooLate:
+            raise Refused(504, "deadline", "no answer within the deadline") from None
+        except RowFailed as failed:
+            raise Refused(422, "failed", f"{failed}; send the others without it") from None
+
+    def shadow(self, key: str, rows: list[tuple[str, str]], scores: np.ndarray, version: str) -> None:
+        """Have the challenger score a list too, where the list is in its share; returns at once.
+
+        Args:
+            key: By which the version was chosen.
+            rows: Of the list.
+            scores: (n,) that answered.
+            version: Whose they are.
+        """
+        self._shadow.consider(key, request_id(), version, rows, scores)
+
+    def _busy(self) -> bool:
+        return self.batcher.waiting_tokens > self.limits.batch_tokens
+
+    def _shadowed(self, found: Shadowed) -> None:
+        self.telemetry.shadow("compared", found.correlation, found.top_agrees)
+
+    def _version_changed(self, outcome: str, version: str) -> None:
+        if outcome in ("swapped", "refused", "rolled back"):
+            self.telemetry.swap(outcome.replace(" ", "_"))
+        self._tell_versions()
+
+    def _tell_versions(self) -> None:
+        self.telemetry.models(
+            *(
+                Model(model.name, model.version, model.backend, model.sha256["ranker"], role)
+                for role, model in self.stage.open_versions().items()
+            )
+        )
+
+    def _drain_on_signal(self) -> None:
+        """At SIGTERM first be not ready, so that a balancer sends the next requests elsewhere; then end.
+
+        The server's own handler stops listening at once, and who connects then is turned away.
+        """
+        loop, end = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+        if not callable(end):
+            return
+
+        def drain(number: int, frame: FrameType | None) -> None:
+            if self.draining or not self.limits.drain_seconds:
+                # A second signal will not wait.
+                self.draining = True
+                end(number, frame)
+                return
+            self.draining = True
+            self.telemetry.ready(False)
+            loop.call_soon_threadsafe(lambda: loop.call_later(self.limits.drain_seconds, end, number, frame))
+
+        signal.signal(signal.SIGTERM, drain)
+
+
+def request_id() -> str:
+    """Of the request that this task answers."""
+    request = current.get()
+    # There is one wherever a route is asked by HTTP.
+    return request.id if request is not None else "-"
+
+
+def _too_busy(full: Full) -> Refused:
+    return Refused(429, "full", str(full), full.seconds)
