@@ -30,7 +30,9 @@ class Counter:
             the first one.
     """
 
-    def __init__(self, name: str, description: str, labels: Sequence[str] = (), starts: Iterable[Labels] = ()):
+    def __init__(
+        self, name: str, description: str, labels: Sequence[str] = (), starts: Iterable[Labels] = ()
+    ):
         self.name = name
         self.description = description
         self.labels = tuple(labels)

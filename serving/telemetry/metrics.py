@@ -19,7 +19,18 @@ ROUTES = ("/rank", "/v1/rerank", "/score", "/embed", "/info", "/feedback")
 STAGES = ("parse", "tokenise", "queue", "model", "respond")
 """`model` is observed once a batch, the others once a request."""
 
-REASONS = ("method", "media_type", "body", "key", "invalid", "length", "full", "deadline", "draining", "other")
+REASONS = (
+    "method",
+    "media_type",
+    "body",
+    "key",
+    "invalid",
+    "length",
+    "full",
+    "deadline",
+    "draining",
+    "other",
+)
 """Why a request was turned away."""
 
 SWAPS = ("swapped", "refused", "rolled_back", "failed", "other")
@@ -108,7 +119,8 @@ class Metrics:
         "assay_failed_rows_total", "Rows that a version could not compute.", ["version"]
     )
     cancelled_rows: Counter = _counter(
-        "assay_cancelled_rows_total", "Rows dropped from the queue: their caller left or their deadline passed."
+        "assay_cancelled_rows_total",
+        "Rows dropped from the queue: their caller left or their deadline passed.",
     )
     cache_hits: Counter = _counter("assay_cache_hits_total", "Vectors found in the cache.")
     cache_misses: Counter = _counter("assay_cache_misses_total", "Vectors that had to be computed.")
@@ -121,7 +133,10 @@ class Metrics:
         "assay_swaps_total", "New versions that were offered, by outcome.", ["outcome"], _each(*SWAPS)
     )
     shadowed: Counter = _counter(
-        "assay_shadow_total", "Requests for the challenger in the shadow, by outcome.", ["outcome"], _each(*SHADOWS)
+        "assay_shadow_total",
+        "Requests for the challenger in the shadow, by outcome.",
+        ["outcome"],
+        _each(*SHADOWS),
     )
     shadow_correlation: Histogram = _histogram(
         "assay_shadow_score_correlation", "Correlation of challenger's and champion's scores.", CORRELATIONS

@@ -130,7 +130,12 @@ class Telemetry:
         self._stage(name, seconds, request, "")
 
     def batch(
-        self, rows: int, tokens: int, padded_tokens: int, version: str, requests: Iterable[Request | None] = ()
+        self,
+        rows: int,
+        tokens: int,
+        padded_tokens: int,
+        version: str,
+        requests: Iterable[Request | None] = (),
     ) -> Batch:
         """Context manager around one forward pass.
 

@@ -29,7 +29,9 @@ def wanted(environment: Mapping[str, str] = os.environ) -> bool:
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    named = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    named = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environment.get(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+    )
     if exporter == "none" or not (exporter or named):
         return False
     if exporter not in ("", "otlp"):
@@ -37,7 +39,9 @@ def wanted(environment: Mapping[str, str] = os.environ) -> bool:
     for variable in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
         if protocol := environment.get(variable, "").strip():
             if protocol != "http/protobuf":
-                raise BadInput(f"{variable}={protocol}: http/protobuf alone is there, on port 4318 of a collector")
+                raise BadInput(
+                    f"{variable}={protocol}: http/protobuf alone is there, on port 4318 of a collector"
+                )
             break
     return True
 
@@ -133,7 +137,9 @@ class Tracing:
         context = request.span.get_span_context()
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}".encode()
 
-    def stage(self, request: Request, name: str, seconds: float, failed: str = "", links: Iterable = ()) -> None:
+    def stage(
+        self, request: Request, name: str, seconds: float, failed: str = "", links: Iterable = ()
+    ) -> None:
         """A span of `seconds` that ends now, below the request's.
 
         Args:
