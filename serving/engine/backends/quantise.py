@@ -5,8 +5,8 @@ it is batched with. Here each token's vector has its own: x ~ s q with s = max |
 numbers are sums of whole numbers, exact in any order, so rows stay as independent as they are in float32.
 Nothing is calibrated, and there is no set of rows that it would depend on.
 
-MiniLM fine-tuned on movie search, 20 titles a batch, one thread of an AMD EPYC (Zen 4, VNNI), medians of paired
-runs in one process. "Padded" is the network as transformers writes it, with its padding computed:
+MiniLM fine-tuned on movie search, 20 titles a batch, one thread of an AMD EPYC (Zen 4, VNNI), medians of
+paired runs in one process. "Padded" is the network as transformers writes it, its padding computed too:
 
 | | of torch's time | logit off, mean | most | in its batch and alone |
 | --- | --- | --- | --- | --- |

@@ -12,7 +12,6 @@ from assay.serving.engine.backends.network import open_network
 from assay.serving.engine.backends.onnx_network import OnnxNetwork, threads
 from assay.serving.engine.backends.quantise import quantise
 from assay.serving.engine.tokens import Tokenizer
-from tests.serving.engine.backends.conftest import texts
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -22,6 +21,8 @@ from transformers import (
     RobertaConfig,
     RobertaModel,
 )
+
+from tests.serving.engine.backends.conftest import texts
 
 SHAPES = ["bert cross", "bert bi", "bert encoder", "roberta cross", "gpt2 cross", "gpt2 encoder"]
 CONTEXTS, ITEMS = texts(24, 5), [*texts(21, 6), "", "word " * 200, "a"]
@@ -95,9 +96,7 @@ def test_what_cannot_be_exported_is_told(tiny, tmp_path, monkeypatch):
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr("torch.onnx.export", broken)
-    with pytest.raises(
-        BadInput, match=r"cannot export this model to ONNX \(RuntimeError: no such operator\)"
-    ):
+    with pytest.raises(BadInput, match=r"cannot export .* \(RuntimeError: no such operator\)"):
         export(tiny.ranker, "cross", tmp_path / "x.onnx")
 
 
