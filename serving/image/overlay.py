@@ -39,9 +39,7 @@ def write_overlay(image: str, name: str, version: str, folder: str | Path, base:
         BadInput: The image names neither tag nor digest, the version is no number, or there is no base.
     """
     folder, base = Path(folder).absolute(), Path(base).absolute()
-    match = _IMAGE.match(image)
-    if match is None or not (match["tag"] or match["digest"]):
-        raise BadInput(f"image {image!r}: name it with a tag or a digest, or pods may run different ones")
+    match = check_image(image)
     if not re.fullmatch(r"[1-9][0-9]*", str(version)):
         raise BadInput(f"version {version!r}: give its number, for an alias may move under the pods")
     if not (base / "kustomization.yaml").is_file():
@@ -75,6 +73,18 @@ def write_overlay(image: str, name: str, version: str, folder: str | Path, base:
     # Last: it names the others.
     _write(folder / "kustomization.yaml", kustomization, "Written by `assay bundle`: one image, one version.")
     return folder
+
+
+def check_image(image: str) -> re.Match[str]:
+    """An image's name, in parts: `name`, `tag`, `digest`.
+
+    Raises:
+        BadInput: It names neither tag nor digest.
+    """
+    match = _IMAGE.match(image)
+    if match is None or not (match["tag"] or match["digest"]):
+        raise BadInput(f"image {image!r}: name it with a tag or a digest, or pods may run different ones")
+    return match
 
 
 def _write(path: Path, content: dict[str, Any], why: str) -> None:
