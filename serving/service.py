@@ -1,4 +1,4 @@
-"""The service: rank, score and embed with one fixed model version."""
+"""The service: rank, score and embed with the version on stage, and take what became of it."""
 
 from __future__ import annotations
 
@@ -6,40 +6,27 @@ import contextlib
 import logging
 import os
 import signal
-import time
-from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Awaitable, Iterator
+from typing import Any
 
 import bentoml
-from assay.serving import environment
-from assay.serving.api.contract import (
-    LIMITS,
-    EmbedRequest,
-    EmbedResponse,
-    InfoRequest,
-    InfoResponse,
-    RankRequest,
-    RankResponse,
-    ScoreRequest,
-    ScoreResponse,
-)
+from assay.serving.api import answers, contract, routes
+from assay.serving.api.contract import LIMITS
 from assay.serving.door.door import Door
-from assay.serving.engine.scoring import best_first, each_once, score_rows
-from assay.serving.image.bento import MODEL_ALIAS
+from assay.serving.door.keys import Keys
+from assay.serving.door.refused import Refused
+from assay.serving.runtime import Runtime
 from assay.serving.telemetry.log_privacy import keep_user_text_out
-from assay.serving.versions.bundle import Bundle
+from assay.serving.telemetry.observed import INSTEAD_OF_BENTOML, Observed
+from assay.serving.telemetry.telemetry import Telemetry
 from bentoml import server_context
+from pydantic import BaseModel
+from starlette.responses import Response
 
 logger = logging.getLogger("bentoml.assay")
+TELEMETRY = Telemetry.from_environment()
+RUNTIME = Runtime(LIMITS, TELEMETRY)
 keep_user_text_out()
-
-
-def bundle_folder() -> Path:
-    """Folder of the bundle: `ASSAY_BUNDLE`, or the model that the bento was built with."""
-    if named := os.environ.get(environment.BUNDLE):
-        return Path(named)
-    return Path(bentoml.models.get(MODEL_ALIAS).path)
 
 
 @contextlib.contextmanager
@@ -56,81 +43,79 @@ def _or_stop() -> Iterator[None]:
 
 @bentoml.service(
     name="assay",
-    # One worker and one thread: a forward pass uses every core it is given, and two would only share them.
+    # One worker: a forward pass uses every core it is given, and two would only share them.
     workers=1,
-    threads=1,
-    traffic={"timeout": LIMITS.timeout_seconds, "max_concurrency": LIMITS.concurrency},
+    # The door keeps the deadline; this is for what it cannot cancel.
+    traffic={"timeout": LIMITS.timeout_seconds + 5},
+    **INSTEAD_OF_BENTOML,
 )
 class Assay:
-    """Ranks, scores and embeds with one model version, which never changes while the service runs."""
-
-    def __init__(self) -> None:
-        # Imported here: BentoML also imports this module where no model is opened.
-        from assay.components.core.ranker import TextEncoder, open_ranker
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
-        self.ready = False
-        with _or_stop():
-            self.bundle = Bundle.open(bundle_folder())
-            self.ranker = open_ranker(self.bundle.ranker)
-            self.encoder = TextEncoder(self.bundle.encoder)
-        self.named = {"name": self.bundle.name, "version": self.bundle.version}
-        logger.info("%s version %s opened, weights checked", self.bundle.name, self.bundle.version)
+    """Ranks, scores and embeds with the version on stage."""
 
     @bentoml.on_startup
-    def warm_up(self) -> None:
-        """Use every part once, so that the first caller does not pay for it, and be ready.
+    async def start(self) -> None:
+        """Open what is to be served, warm it up, and be ready."""
+        from assay.serving.versions.stage import open_stage
 
-        Raises:
-            RuntimeError: A score or a vector is not a number: these weights cannot rank.
-        """
-        import numpy as np
-
-        started = time.perf_counter()
-        # From one token to the longest row: an allocator learns sizes, a broken tokenizer shows.
-        texts = ["warm", "warm up " * 8, "warm up " * 256]
         with _or_stop():
-            scores = score_rows(self.ranker, list(zip(texts, texts, strict=True)), LIMITS.batch_tokens)
-            vectors = self.encoder.encode(texts)
-            if not (np.isfinite(scores).all() and np.isfinite(vectors).all()):
-                raise RuntimeError(f"{self.named} gives scores that are not finite numbers")
-        self.ready = True
-        logger.info("warmed up in %.1f s", time.perf_counter() - started)
+            await RUNTIME.start(await open_stage(TELEMETRY))
+
+    @bentoml.on_shutdown
+    async def end(self) -> None:
+        """Answer what waits, and keep what was told."""
+        await RUNTIME.close()
 
     async def __is_ready__(self) -> bool:
-        """What `/readyz` answers: true after the warm-up."""
-        return self.ready
+        """What `/readyz` answers: true after the warm-up, false once the end was asked for."""
+        return RUNTIME.ready
+
+    async def __is_alive__(self) -> bool:
+        """What `/livez` answers: false where the batcher ended by a fault; a new start helps then."""
+        return RUNTIME.batcher.alive
 
     @bentoml.api(route="/rank")
-    def rank(self, request: RankRequest, /) -> RankResponse:
-        """Order the items of one group for its context, the most relevant first."""
-        rows = [(request.context, item.item) for item in request.items]
-        ranked = best_first(request.items, score_rows(self.ranker, rows, LIMITS.batch_tokens).tolist())
-        return RankResponse(**self.named, items=ranked[: request.top_k])
+    async def rank(self, request: contract.RankRequest, /) -> answers.RankAnswer:
+        """Order the candidates of one list for its context, the best first."""
+        return await _said(routes.rank(RUNTIME, request))
+
+    @bentoml.api(route="/v1/rerank")
+    async def rerank(self, request: contract.RerankRequest, /) -> answers.RerankAnswer:
+        """Order documents for a query, in the shape of Cohere's and Jina's rerankers."""
+        return await _said(routes.rerank(RUNTIME, request))
 
     @bentoml.api(route="/score")
-    def score(self, request: ScoreRequest, /) -> ScoreResponse:
-        """Score (context, item) pairs, in their order."""
-        rows = [(pair.context, pair.item) for pair in request.pairs]
-        return ScoreResponse(**self.named, scores=score_rows(self.ranker, rows, LIMITS.batch_tokens).tolist())
+    async def score(self, request: contract.ScoreRequest, /) -> answers.ScoreAnswer:
+        """Score (context, text) pairs, in their order."""
+        return await _said(routes.score(RUNTIME, request))
 
     @bentoml.api(route="/embed")
-    def embed(self, request: EmbedRequest, /) -> EmbedResponse:
+    async def embed(self, request: contract.EmbedRequest, /) -> answers.EmbedAnswer:
         """Vectors of texts, in their order, by the encoder of this version."""
-        vectors = each_once(request.texts, lambda texts: self.encoder.encode(texts, LIMITS.batch_tokens))
-        return EmbedResponse(**self.named, vectors=vectors.tolist())
+        return await _said(routes.embed(RUNTIME, request))
+
+    @bentoml.api(route="/feedback")
+    async def feedback(self, request: contract.FeedbackRequest, /) -> answers.FeedbackAnswer:
+        """Keep what was shown, clicked and bought; what is answered outlives this process."""
+        return await _said(routes.feedback(RUNTIME, request))
 
     @bentoml.api(route="/info")
-    async def info(self, request: InfoRequest, /) -> InfoResponse:
+    async def info(self, request: contract.InfoRequest, /) -> answers.InfoAnswer:
         """What is served, and the limits of a request."""
-        return InfoResponse(
-            **self.named,
-            kind=self.bundle.kind,
-            sha256=self.bundle.sha256,
-            dimensions=self.encoder.model.config.hidden_size,
-            limits=asdict(LIMITS),
-        )
+        return await _said(routes.info(RUNTIME))
 
 
-Assay.add_asgi_middleware(Door, max_bytes=LIMITS.body_bytes)  # type: ignore[attr-defined]
+async def _said(work: Awaitable[BaseModel]) -> Any:
+    """The answer of a route, or why there is none; BentoML would make a 500 of that."""
+    try:
+        answer = await work
+    except Refused as refused:
+        RUNTIME.rejected(refused.reason)
+        headers = {name.decode(): value.decode() for name, value in refused.headers}
+        return Response(refused.body, refused.status, headers)
+    with TELEMETRY.stage("respond"):
+        return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+
+
+# The first that is added is the outermost.
+Assay.add_asgi_middleware(Observed, telemetry=TELEMETRY)  # type: ignore[attr-defined]
+Assay.add_asgi_middleware(Door, limits=LIMITS, keys=Keys.from_environment(), inside=RUNTIME)  # type: ignore[attr-defined]

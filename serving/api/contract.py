@@ -1,18 +1,27 @@
-"""What a caller sends and gets back: the bodies of the routes, validated."""
+"""What a caller sends: the bodies of the routes, validated."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import bentoml
 from assay.serving.limits import Limits
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 LIMITS = Limits.from_environment()
 """Those of this process, read once."""
 
 MAX_ID = 512
-"""Characters of an item id."""
+"""Characters of an item's id."""
 
 Context = Annotated[
     str,
@@ -35,6 +44,8 @@ Text = Annotated[
     Field(description="Text that is not blank."),
 ]
 ItemId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID), Field(coerce_numbers_to_str=True)]
+ShortId = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"\S")]
+"""Of queries, events, users and sessions, as UBI bounds them."""
 _many = Field(min_length=1, max_length=LIMITS.items)
 
 _strict = ConfigDict(
@@ -44,12 +55,12 @@ _strict = ConfigDict(
 )
 
 
-class Item(BaseModel):
-    """One candidate."""
+class Candidate(BaseModel):
+    """One item that may be shown."""
 
     model_config = _strict
-    item_id: ItemId
-    item: Text
+    id: ItemId
+    text: Text
 
 
 class Pair(BaseModel):
@@ -57,26 +68,33 @@ class Pair(BaseModel):
 
     model_config = _strict
     context: Context
-    item: Text
+    text: Text
 
 
 class RankRequest(bentoml.IODescriptor):
-    """Body of `/rank`: one group."""
+    """Body of `/rank`: one list."""
 
     model_config = _strict
     context: Context
-    items: Annotated[list[Item], _many]
+    candidates: Annotated[list[Candidate], _many]
     top_k: Annotated[int, Field(ge=1, strict=True)] | None = Field(
         default=None, description="How many to give back; all if left out."
     )
+    diversity: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
+        default=0.0, description="0 orders by score alone; towards 1, items unlike those before them."
+    )
+    user_id: ShortId | None = Field(
+        default=None, description="Whose list it is: its key to a version, and pseudonymised in the log."
+    )
+    session_id: ShortId | None = Field(default=None, description="For the log of what was served.")
 
-    @field_validator("items")
+    @field_validator("candidates")
     @classmethod
-    def _ids_are_distinct(cls, items: list[Item]) -> list[Item]:
+    def _ids_are_distinct(cls, candidates: list[Candidate]) -> list[Candidate]:
         # Two items with one id cannot be told apart in the answer, nor their tie be broken.
-        if len({item.item_id for item in items}) < len(items):
-            raise ValueError("two items have the same item_id")
-        return items
+        if len({candidate.id for candidate in candidates}) < len(candidates):
+            raise ValueError("two candidates have the same id")
+        return candidates
 
 
 class ScoreRequest(bentoml.IODescriptor):
@@ -99,43 +117,54 @@ class InfoRequest(bentoml.IODescriptor):
     model_config = _strict
 
 
-class Ranked(BaseModel):
-    """One item of an answer; `score` is the ranker's logit, higher is more relevant."""
+class RerankRequest(bentoml.IODescriptor):
+    """Body of `/v1/rerank`, as clients of Cohere and Jina send it; fields that are not here are ignored."""
 
-    item_id: str
-    score: float
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, frozen=True)
+    query: Context
+    documents: Annotated[list[Annotated[str, StringConstraints(max_length=LIMITS.characters)]], _many] = (
+        Field(description="Texts, or objects with a text.")
+    )
+    top_n: Annotated[int, Field(ge=1)] | None = Field(default=None, description="How many to give back.")
+    return_documents: bool = Field(default=False, description="Whether results hold their texts.")
+    model: str | None = Field(default=None, max_length=MAX_ID, description="Given back; there is one model.")
 
-
-class RankResponse(BaseModel):
-    """Items by falling score, ties by `item_id`."""
-
-    name: str
-    version: str
-    items: list[Ranked]
-
-
-class ScoreResponse(BaseModel):
-    """One score a pair, in the order of the pairs."""
-
-    name: str
-    version: str
-    scores: list[float]
-
-
-class EmbedResponse(BaseModel):
-    """One vector of length 1 a text, in the order of the texts; made by the encoder, not by the ranker."""
-
-    name: str
-    version: str
-    vectors: list[list[float]]
+    @model_validator(mode="before")
+    @classmethod
+    def _texts_of_objects(cls, body: Any) -> Any:
+        if isinstance(body, dict) and isinstance(body.get("documents"), list):
+            texts = [
+                document["text"] if isinstance(document, dict) and "text" in document else document
+                for document in body["documents"]
+            ]
+            return {**body, "documents": texts}
+        return body
 
 
-class InfoResponse(BaseModel):
-    """What is served."""
+class FeedbackEvent(BaseModel):
+    """What was done with an item that was shown."""
 
-    name: str
-    version: str
-    kind: str
-    sha256: dict[str, str]
-    dimensions: int
-    limits: dict[str, int]
+    model_config = _strict
+    action: Literal["impression", "view", "click", "add_to_cart", "purchase", "like"]
+    item_id: ItemId
+    query_id: ShortId | None = Field(
+        default=None, description="Of the `/rank` answer that showed the item: joins the event to its list."
+    )
+    event_id: ShortId | None = Field(
+        default=None, description="Makes an event that is sent again one; made of its content if left out."
+    )
+    position: Annotated[int, Field(ge=1, le=32_767, strict=True)] | None = Field(
+        default=None, description="Place in the list as it was shown, the first is 1."
+    )
+    timestamp: AwareDatetime | None = Field(
+        default=None, description="ISO 8601 with its offset from UTC; now if left out."
+    )
+    user_id: ShortId | None = None
+    session_id: ShortId | None = None
+
+
+class FeedbackRequest(bentoml.IODescriptor):
+    """Body of `/feedback`."""
+
+    model_config = _strict
+    events: Annotated[list[FeedbackEvent], _many]

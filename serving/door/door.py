@@ -1,62 +1,154 @@
-"""The door: what is turned away before BentoML reads it."""
+"""The door: what is turned away before BentoML reads it, and what stands in every answer."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
+
+from assay.serving.door.keys import Keys
+from assay.serving.door.refused import Refused
+from assay.serving.door.requests import ASKED, Asked, asked
+from assay.serving.limits import Limits
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
+PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
+"""Routes of the cluster: they need no key, and are answered when all else is refused."""
+
+
+class Inside(Protocol):
+    """What the door asks of what is behind it, and tells it."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the service is about to end, so that connections are better made elsewhere."""
+
+    def admit(self, deadline: float) -> None:
+        """Raises `Refused` where a request that comes now would not be answered by then."""
+
+    def rejected(self, reason: str) -> None:
+        """The request of this task is refused, for this reason."""
+
 
 class Door:
-    """ASGI middleware: bounds the body, wants JSON, lets `/info` be read with GET, closes the index page.
+    """ASGI middleware: bounds bodies and their number, wants JSON, keeps deadlines, knows keys.
 
     BentoML has no bound on a body and parses it in the event loop. Its index page loads a script from another
     host, which a service inside a company must not.
 
     Args:
         app: What is behind.
-        max_bytes: Of a request body.
+        limits: Of bodies, of requests at one time, of seconds.
+        keys: That open it.
+        inside: Says whether there is room.
     """
 
-    def __init__(self, app: App, max_bytes: int):
+    def __init__(self, app: App, limits: Limits, keys: Keys, inside: Inside):
         self.app = app
-        self.max_bytes = max_bytes
+        self.limits = limits
+        self.keys = keys
+        self.inside = inside
+        self.present = 0
+        """Requests that were let in and are not answered yet."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in PROBES:
             return await self.app(scope, receive, send)
-        if scope["path"] == "/":
-            return await _answer(send, 404, "no page here: /info says what is served, /docs.json how to ask")
-        if scope["path"] == "/info" and scope["method"] in ("GET", "HEAD"):
-            # BentoML's routes are POST alone; the body of this one is empty anyway.
-            return await self.app({**scope, "method": "POST"}, receive, send)
-        if scope["method"] != "POST":
-            return await self.app(scope, receive, send)
+        self.present += 1
+        try:
+            await self._answered(scope, dict(scope["headers"]), receive, send)
+        except Refused as refused:
+            self.inside.rejected(refused.reason)
+            await send({
+                "type": "http.response.start", "status": refused.status,
+                "headers": [*refused.headers, *self._leave()],
+            })  # fmt: skip
+            await send({"type": "http.response.body", "body": refused.body})
+        except _Gone:
+            self.inside.rejected("gone")
+        finally:
+            self.present -= 1
 
-        headers = dict(scope["headers"])
+    async def _answered(
+        self, scope: Message, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        scope, has_body = self._checked(scope, headers)
+        try:
+            this = asked(headers, self.limits.timeout_seconds)
+        except ValueError as error:
+            raise Refused(400, "invalid", str(error)) from None
+        if has_body:
+            self.inside.admit(this.deadline)
+            receive = await self._read(this, receive)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                version = [(b"x-model-version", this.version.encode())] if this.version else []
+                message = {**message, "headers": [*message["headers"], *version, *self._leave()]}
+            await send(message)
+
+        token = ASKED.set(this)
+        try:
+            await self._watched(scope, receive, answer, this)
+        finally:
+            ASKED.reset(token)
+
+    def _checked(self, scope: Message, headers: dict[bytes, bytes]) -> tuple[Message, bool]:
+        """The request as it goes on, and whether its body is to be read."""
+        method = scope["method"]
+        if scope["path"] == "/":
+            raise Refused(404, "invalid", "no page here: /info says what is served, /docs.json how to ask")
+        if not self.keys.open(headers):
+            raise Refused(401, "key", "an API key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
+        if scope["path"] == "/info" and method in ("GET", "HEAD"):
+            # BentoML's routes are POST alone; the body of this one is empty anyway.
+            return {**scope, "method": "POST"}, False
+        if method != "POST":
+            return scope, False
+        if self.present > self.limits.concurrency:
+            raise Refused(429, "full", "too many requests at one time: ask again later", 1.0)
         media_type = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
         if media_type != b"application/json":
-            return await _answer(send, 415, "send JSON, with the header Content-Type: application/json")
-        if int(headers.get(b"content-length", b"0")) > self.max_bytes:
-            return await self._too_large(send)
+            raise Refused(415, "invalid", "send JSON, with the header Content-Type: application/json")
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            raise Refused(400, "invalid", "Content-Length is no number")
+        if int(length) > self.limits.body_bytes:
+            raise self._too_large
+        return scope, True
+
+    @property
+    def _too_large(self) -> Refused:
+        return Refused(413, "body", f"the body is larger than {self.limits.body_bytes} bytes")
+
+    async def _read(self, this: Asked, receive: Receive) -> Receive:
+        """Read the whole body; gives a `receive` that says it again, then waits for the caller to go."""
         body = bytearray()
         more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            # A chunked body says its length nowhere.
-            if len(body) > self.max_bytes:
-                return await self._too_large(send)
-
+        try:
+            async with asyncio.timeout(this.deadline - time.monotonic()):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    # A chunked body says its length nowhere.
+                    if len(body) > self.limits.body_bytes:
+                        raise self._too_large
+        except TimeoutError:
+            raise Refused(408, "deadline", "the body did not come within the deadline") from None
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise Refused(400, "invalid", f"the body is not UTF-8 at byte {error.start}") from None
         whole: Message | None = {"type": "http.request", "body": bytes(body), "more_body": False}
 
         async def replay() -> Message:
@@ -64,14 +156,47 @@ class Door:
             message, whole = whole, None
             return message if message is not None else await receive()
 
-        await self.app(scope, replay, send)
+        return replay
 
-    async def _too_large(self, send: Send) -> None:
-        await _answer(send, 413, f"the body is larger than {self.max_bytes} bytes")
+    async def _watched(self, scope: Message, receive: Receive, send: Send, this: Asked) -> None:
+        """Answer until the deadline, or until the caller is gone: nobody computes for nobody."""
+        loop = asyncio.get_running_loop()
+        sent = False
+
+        async def once(message: Message) -> None:
+            nonlocal sent
+            sent = True
+            await send(message)
+
+        first = await receive()  # The body is here already, or there is none to wait for.
+        left = loop.create_task(receive())
+
+        async def again() -> Message:
+            nonlocal first
+            if first is not None:
+                message, first = first, None  # type: ignore[assignment]
+                return message
+            return await asyncio.shield(left)
+
+        work = loop.create_task(self.app(scope, again, once))
+        try:
+            seconds = max(0.0, this.deadline - time.monotonic())
+            await asyncio.wait({work, left}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if work.done() or sent:
+                return await work
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await work
+            if left.done():
+                raise _Gone
+            raise Refused(504, "deadline", f"no answer within {this.deadline - this.began:.3g} s")
+        finally:
+            left.cancel()
+
+    def _leave(self) -> list[tuple[bytes, bytes]]:
+        """Tells the caller to come by another connection, which a balancer makes to another replica."""
+        return [(b"connection", b"close")] if self.inside.draining else []
 
 
-async def _answer(send: Send, status: int, error: str) -> None:
-    body = json.dumps({"error": error}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class _Gone(Exception):  # noqa: N818 - an end, not a fault
+    """The caller closed the connection."""

@@ -6,6 +6,9 @@ import logging
 import traceback
 from pathlib import Path
 
+REFUSALS = "bentoml._internal.server.http_app"
+"""Logger to which BentoML writes what a route raised, a refused body with it."""
+
 
 class WithoutUserText(logging.Filter):
     """Takes the message out of a logged exception, and leaves its type and where it was raised.
@@ -16,10 +19,10 @@ class WithoutUserText(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite a record that carries an exception; drop that of a refused body, the access log has it."""
-        if not record.exc_info:
+        if not record.exc_info or record.exc_info[0] is None:
             return True
         kind, _, trace = record.exc_info
-        if kind is None or kind.__name__ == "ValidationError":
+        if kind.__name__ == "ValidationError" and record.name == REFUSALS:
             return False
         # Frame by frame, for a file name and a line hold no user text and say all that is needed.
         frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(trace)[-8:]]
@@ -30,7 +33,7 @@ class WithoutUserText(logging.Filter):
 
 def keep_user_text_out() -> None:
     """Put the filter on every logger that logs a request's exception."""
-    for name in ("bentoml._internal.server.http_app", "bentoml.serve", "uvicorn.error"):
+    for name in (REFUSALS, "bentoml.serve", "uvicorn.error"):
         logger = logging.getLogger(name)
         if not any(isinstance(f, WithoutUserText) for f in logger.filters):
             logger.addFilter(WithoutUserText())

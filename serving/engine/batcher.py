@@ -1,0 +1,321 @@
+"""The batcher: rows of many requests, in batches of similar length under a token budget."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+class Row(Protocol):
+    """A tokenised text or pair."""
+
+    @property
+    def ids(self) -> list[int]:
+        """Its tokens."""
+
+
+class Part(Protocol):
+    """What computes rows: a network and the padding of its tokenizer. Compared by identity."""
+
+    def compute(self, rows: Sequence[Row]) -> np.ndarray:
+        """(n, width) float32 of n rows, in their order; called in the batcher's thread."""
+
+
+class Watcher(Protocol):
+    """Is told what the batcher does."""
+
+    def batch(self, part: Part, rows: int, tokens: int, padded: int, seconds: float, whose: list) -> None:
+        """A batch was computed: its rows, their tokens, the tokens with padding, and how long it took."""
+
+    def queued(self, seconds: float, whose: object) -> None:
+        """How long a request's first row waited."""
+
+    def failed(self, part: Part, rows: int) -> None:
+        """Rows that failed alone."""
+
+    def cancelled(self, rows: int) -> None:
+        """Rows that nobody waits for any more were dropped uncomputed."""
+
+
+class Full(Exception):  # noqa: N818 - an answer, not a fault
+    """The queue takes no more now.
+
+    Attributes:
+        seconds: After which it is worth asking again.
+    """
+
+    def __init__(self, seconds: float):
+        super().__init__(f"the queue is full: ask again in {seconds:.1f} s")
+        self.seconds = seconds
+
+
+class TooLate(Exception):  # noqa: N818 - an answer, not a fault
+    """The deadline passed before the rows were computed."""
+
+
+class RowFailed(Exception):  # noqa: N818 - named for what it says
+    """A row cannot be computed, even alone.
+
+    Attributes:
+        index: Of the row among those that were submitted.
+    """
+
+    def __init__(self, index: int, why: str):
+        super().__init__(f"row {index} cannot be computed: {why}")
+        self.index = index
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """Rows of one request: those not yet taken are `left`, longest first."""
+
+    part: Part
+    rows: Sequence[Row]
+    deadline: float
+    whose: object
+    entered: float
+    future: asyncio.Future
+    left: list[int]
+    out: np.ndarray | None = None
+    missing: int = 0
+    tokens: int = 0
+    begun: bool = False
+
+
+@dataclass
+class _Batch:
+    part: Part
+    rows: list[tuple[_Waiting, int]] = field(default_factory=list)
+
+
+class Batcher:
+    """A bounded queue of rows before one computing thread.
+
+    A batch holds the longest row of the request that has waited longest, and beside it the rows of all
+    requests that are nearest to it in length: no request starves, and little is padded. A batch that fails is
+    halved until the row is found that fails alone. Rows whose request was cancelled, or is too late, are
+    dropped; at most the batch under way is computed for nobody.
+
+    Args:
+        batch_tokens: Of a batch, padding included; a longer row is a batch of its own.
+        queue_tokens: That may wait; above it `submit` raises `Full`.
+        watcher: Is told what happens.
+        clock: Seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        batch_tokens: int,
+        queue_tokens: int,
+        watcher: Watcher | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.batch_tokens = batch_tokens
+        self.queue_tokens = queue_tokens
+        self.watcher = watcher
+        self.clock = clock
+        self.waiting: deque[_Waiting] = deque()
+        self.waiting_tokens = 0
+        self.pace = 0.0
+        """Seconds a token, over the last batches; 0 before the first."""
+        self._wake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._task: asyncio.Task | None = None
+
+    def start(self) -> None:
+        """Begin to compute; within the event loop that will submit."""
+        self._task = asyncio.get_running_loop().create_task(self._work(), name="batcher")
+
+    async def close(self) -> None:
+        """Compute what waits, then end."""
+        while self.waiting and self.alive:
+            await asyncio.sleep(0.01)
+        if self._task is not None:
+            self._task.cancel()
+        self._thread.shutdown(wait=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it computes; false for good after a fault of its own."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def wait(self) -> float:
+        """Seconds that a row would wait which came now, by the pace of the last batches."""
+        return self.waiting_tokens * self.pace
+
+    def admit(self, tokens: int, deadline: float) -> None:
+        """Say no to what would not be answered in time.
+
+        Args:
+            tokens: That are to be queued; 0 where this is not known yet.
+            deadline: By the clock.
+
+        Raises:
+            Full: The queue has no place, or its wait alone is longer than the deadline allows.
+        """
+        # What is larger than the whole queue is still computed when nothing else waits.
+        if self.waiting and self.waiting_tokens + tokens > self.queue_tokens:
+            raise Full(max(self.wait / 2, 0.1))
+        late = self.wait + tokens * self.pace - (deadline - self.clock())
+        if self.waiting and late > 0:
+            raise Full(max(late, 0.1))
+
+    async def submit(
+        self, part: Part, rows: Sequence[Row], deadline: float = math.inf, whose: object = None
+    ) -> np.ndarray:
+        """Compute rows.
+
+        Args:
+            part: What computes them.
+            rows: n rows, n > 0.
+            deadline: By the clock; rows not computed by then are dropped.
+            whose: Given to the watcher with their batches.
+
+        Returns:
+            (n, width) float32, in the order of `rows`.
+
+        Raises:
+            Full: Not taken.
+            TooLate: Dropped.
+            RowFailed: A row fails even alone.
+        """
+        lengths = [len(row.ids) for row in rows]
+        self.admit(sum(lengths), deadline)
+        left = sorted(range(len(rows)), key=lengths.__getitem__)
+        entry = _Waiting(
+            part, rows, deadline, whose, self.clock(), asyncio.get_running_loop().create_future(), left,
+            missing=len(rows), tokens=sum(lengths),
+        )  # fmt: skip
+        self.waiting.append(entry)
+        self.waiting_tokens += entry.tokens
+        self._wake.set()
+        try:
+            return await entry.future
+        finally:
+            self._drop(entry)
+
+    def _drop(self, entry: _Waiting) -> None:
+        """Forget the rows of a request that are not taken yet."""
+        if not entry.left:
+            return
+        self.waiting_tokens -= sum(len(entry.rows[i].ids) for i in entry.left)
+        if self.watcher is not None:
+            self.watcher.cancelled(len(entry.left))
+        entry.left = []
+        if entry in self.waiting:
+            self.waiting.remove(entry)
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = self._take()
+            if batch is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            rows = [entry.rows[i] for entry, i in batch.rows]
+            started = self.clock()
+            results = await loop.run_in_executor(self._thread, _computed, batch.part, rows)
+            self._told(batch, rows, self.clock() - started, results)
+            for (entry, i), result in zip(batch.rows, results, strict=True):
+                self._give(entry, i, result)
+
+    def _take(self) -> _Batch | None:
+        """The next batch, its rows taken out of the queue; None where nothing waits."""
+        now = self.clock()
+        while self.waiting and self.waiting[0].deadline <= now:
+            entry = self.waiting[0]
+            if not entry.future.done():
+                entry.future.set_exception(TooLate())
+            self._drop(entry)
+        if not self.waiting:
+            return None
+        first = self.waiting[0]
+        longest = len(first.rows[first.left[-1]].ids)
+        others: list[tuple[int, _Waiting, int]] = []
+        # Enough to choose well from; the whole queue may be long.
+        room = 8 * self.batch_tokens
+        for entry in self.waiting:
+            if entry.part is not first.part:
+                continue
+            for i in entry.left:
+                length = len(entry.rows[i].ids)
+                others.append((length, entry, i))
+                room -= length
+            if room <= 0:
+                break
+        batch = _Batch(first.part)
+        others.sort(key=lambda one: one[0])
+        place = max(k for k, one in enumerate(others) if one[1] is first and one[0] == longest)
+        low = high = place
+        while low > 0 and (high - low + 2) * longest <= self.batch_tokens:
+            low -= 1
+        # All that is shorter is in: longer rows may follow, while what they pad is within the budget.
+        while (
+            high + 1 < len(others) and low == 0
+            and (high - low + 2) * others[high + 1][0] <= self.batch_tokens
+        ):  # fmt: skip
+            high += 1
+        for length, entry, i in others[low : high + 1]:
+            batch.rows.append((entry, i))
+            entry.left.remove(i)
+            self.waiting_tokens -= length
+            if not entry.begun:
+                entry.begun = True
+                if self.watcher is not None:
+                    self.watcher.queued(now - entry.entered, entry.whose)
+            if not entry.left:
+                self.waiting.remove(entry)
+        return batch
+
+    def _told(self, batch: _Batch, rows: Sequence[Row], seconds: float, results: list) -> None:
+        tokens = sum(len(row.ids) for row in rows)
+        pace = seconds / tokens
+        self.pace = pace if not self.pace else 0.9 * self.pace + 0.1 * pace
+        if self.watcher is not None:
+            padded = len(rows) * max(len(row.ids) for row in rows)
+            whose = [entry.whose for entry, _ in batch.rows]
+            self.watcher.batch(batch.part, len(rows), tokens, padded, seconds, whose)
+            failed = sum(isinstance(result, Exception) for result in results)
+            if failed:
+                self.watcher.failed(batch.part, failed)
+
+    def _give(self, entry: _Waiting, index: int, result: np.ndarray | Exception) -> None:
+        if entry.future.done():
+            return
+        if isinstance(result, Exception):
+            # Its name alone: a message may quote the text.
+            entry.future.set_exception(RowFailed(index, type(result).__name__))
+            return
+        if entry.out is None:
+            entry.out = np.empty((len(entry.rows), len(result)), dtype=np.float32)
+        entry.out[index] = result
+        entry.missing -= 1
+        if not entry.missing:
+            entry.future.set_result(entry.out)
+
+
+def _computed(part: Part, rows: list[Row]) -> list[np.ndarray | Exception]:
+    """The result of each row, or why it has none: a batch that fails is halved until each row is alone."""
+    try:
+        out: np.ndarray = part.compute(rows)
+        if len(rows) == 1 and not np.isfinite(out).all():
+            return [ArithmeticError("not a finite number")]
+        if not np.isfinite(out).all():
+            # A row of a batch whose numbers overflow may take the others with it.
+            raise ArithmeticError("not finite numbers")
+        return list(out)
+    except Exception as error:
+        if len(rows) == 1:
+            return [error]
+        half = len(rows) // 2
+        return _computed(part, rows[:half]) + _computed(part, rows[half:])

@@ -1,0 +1,151 @@
+"""What one serving process holds: what is served, the engine, the feedback log; how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import numpy as np
+from assay.serving.door.refused import Refused
+from assay.serving.engine.batcher import Batcher, Full, RowFailed, TooLate
+from assay.serving.engine.cache import Cache
+from assay.serving.engine.compute import Compute
+from assay.serving.engine.served import ServedModel
+from assay.serving.engine.watching import Watching
+from assay.serving.feedback.log import FeedbackLog
+from assay.serving.feedback.settings import FeedbackSettings
+from assay.serving.limits import Limits
+from assay.serving.telemetry.metrics import Queue
+from assay.serving.telemetry.telemetry import Telemetry
+from assay.serving.versions.stage import Stage
+
+logger = logging.getLogger("bentoml.assay")
+Answer = TypeVar("Answer")
+
+
+class Runtime:
+    """One process's engine; not started until `start`.
+
+    Attributes:
+        stage: Which version answers; there is none before `start`.
+        compute: Scores and vectors.
+        feedback: Where lists and events are kept, or None.
+        draining: Whether the end was asked for: not ready any more, though all that comes is still answered.
+    """
+
+    def __init__(self, limits: Limits, telemetry: Telemetry):
+        self.limits = limits
+        self.telemetry = telemetry
+        self.batcher = Batcher(limits.batch_tokens, limits.queue_tokens, Watching(telemetry))
+        self.compute = Compute(self.batcher, Cache(limits.cache_bytes), telemetry)
+        self.feedback: FeedbackLog | None = None
+        self.feedback_settings = FeedbackSettings.from_environment()
+        self.draining = False
+        self._tasks: set[asyncio.Task] = set()
+
+    async def start(self, stage: Stage) -> None:
+        """Begin to answer, with a stage whose champion is open.
+
+        Raises:
+            BadInput: The feedback folder cannot be used.
+        """
+        self.stage = stage
+        self.telemetry.start()
+        self.batcher.start()
+        self.telemetry.queue_from(
+            lambda: Queue(len(self.batcher.waiting), self.batcher.waiting_tokens, self.limits.queue_tokens)
+        )
+        if self.feedback_settings.on:
+            self.feedback = FeedbackLog(self.feedback_settings)
+            await self.feedback.start()
+            pass
+        self.later(stage.watch())
+        self._drain_on_signal()
+        self.telemetry.ready(True)
+
+    async def close(self) -> None:
+        """Answer what waits, keep what was told, and end."""
+        for task in self._tasks:
+            task.cancel()
+        await self.batcher.close()
+        if self.feedback is not None:
+            await self.feedback.close()
+        self.telemetry.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests are welcome."""
+        return self.batcher.alive and not self.draining
+
+    def admit(self, deadline: float) -> None:
+        """Refuse what would not be answered by then.
+
+        Raises:
+            Refused: 429, with the seconds after which to ask again.
+        """
+        try:
+            self.batcher.admit(0, deadline)
+        except Full as full:
+            raise _too_busy(full) from None
+
+    def rejected(self, reason: str) -> None:
+        """The request of this task was refused."""
+        self.telemetry.rejected(reason)
+
+    async def answered(self, work: Awaitable[Answer]) -> Answer:
+        """An answer of the engine.
+
+        Raises:
+            Refused: 429 where the queue is full, 504 where it was too late, 422 where a row cannot be
+                computed.
+        """
+        try:
+            return await work
+        except Full as full:
+            raise _too_busy(full) from None
+        except TooLate:
+            raise Refused(504, "deadline", "no answer within the deadline") from None
+        except RowFailed as failed:
+            raise Refused(422, "failed", f"{failed}; send the others without it") from None
+
+    def shadow(self, key: str, rows: list[tuple[str, str]], scores: np.ndarray, model: ServedModel) -> None:
+        """Have the challenger score a list too, after its answer, where the list is in its share."""
+        self.stage.shadow(key, rows, scores, model)
+
+    def later(self, work: Awaitable) -> None:
+        """Do something beside the answers; what goes wrong there is logged."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("beside the answers", exc_info=error)
+
+    def _drain_on_signal(self) -> None:
+        """At SIGTERM first be not ready, so that a balancer sends the next requests elsewhere; then end.
+
+        The server's own handler stops listening at once, and who connects then is turned away.
+        """
+        loop, end = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+
+        def drain(number: int, frame: object) -> None:
+            if self.draining or not self.limits.drain_seconds:
+                # A second signal will not wait.
+                self.draining = True
+                end(number, frame)  # type: ignore[operator, arg-type, misc]
+                return
+            self.draining = True
+            self.telemetry.ready(False)
+            loop.call_soon_threadsafe(loop.call_later, self.limits.drain_seconds, end, number, None)
+
+        if callable(end):
+            signal.signal(signal.SIGTERM, drain)
+
+
+def _too_busy(full: Full) -> Refused:
+    return Refused(429, "full", str(full), full.seconds)

@@ -1,0 +1,96 @@
+"""The outermost of our middlewares: every request is counted, timed, traced and logged here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from assay.serving.telemetry.request import current
+from assay.serving.telemetry.telemetry import Telemetry
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+PROBES = ("/livez", "/readyz", "/healthz")
+"""Asked every few seconds by a kubelet: neither counted nor logged."""
+
+INSTEAD_OF_BENTOML: dict[str, Any] = {
+    "metrics": {"enabled": False},
+    "logging": {"access": {"enabled": False}},
+    "tracing": {"excluded_urls": ".*"},
+}
+"""For `@bentoml.service(**INSTEAD_OF_BENTOML)`: its own middlewares do what this one does, dearer.
+
+CPU of a request to a service that does nothing, BentoML 1.4.39, 8 connections, on one core, three runs of
+3,000, the least: 0.85 ms with all of them, 0.75 without metrics, 0.75 without access log, 0.49 without traces,
+0.35 without all three. Its `/metrics` is gone then, and ours answers.
+"""
+
+CLIENT_LEFT = 499
+"""Status of a request whose caller went away before an answer began: nginx's number, sent to nobody."""
+
+
+class Observed:
+    """ASGI middleware; add it before the others: `Assay.add_asgi_middleware(Observed, telemetry=...)`.
+
+    It answers `/metrics`, gives each request an id (`X-Request-ID`, the caller's own if it is a plain one), and
+    tells from the answer its status and its `X-Model-Version`.
+
+    Args:
+        app: What is behind.
+        telemetry: What counts.
+    """
+
+    def __init__(self, app: App, telemetry: Telemetry):
+        self.app = app
+        self.telemetry = telemetry
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request on and see what becomes of it."""
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            return await self.app(scope, receive, send)
+        if scope["path"] == "/metrics":
+            return await _answer(send, self.telemetry.exposition())
+
+        telemetry = self.telemetry
+        request = telemetry.arrived(scope["path"], scope["method"], scope["headers"])
+        outside = current.set(request)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                request.status = message["status"]
+                headers = list(message.get("headers", ()))
+                for name, value in headers:
+                    if name.lower() == b"x-model-version":
+                        request.version = value.decode("latin-1")
+                headers.append((b"x-request-id", request.id.encode()))
+                if request.span is not None and telemetry.tracing is not None:
+                    headers.append((b"traceresponse", telemetry.tracing.traceresponse(request)))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+            request.status = request.status or CLIENT_LEFT
+        except asyncio.CancelledError:
+            # BentoML's timeout, which is outside of this, answers 504.
+            request.status = request.status or 504
+            raise
+        except BaseException:
+            request.status = request.status or 500
+            raise
+        finally:
+            telemetry.answered(request)
+            current.reset(outside)
+
+
+async def _answer(send: Send, body: bytes) -> None:
+    headers = [
+        (b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

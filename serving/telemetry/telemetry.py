@@ -1,0 +1,323 @@
+"""What the rest of serving calls: a few small methods, behind which are metrics, traces and logs."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from assay.serving.telemetry import metrics as names
+from assay.serving.telemetry.logs import log_access, write_logs
+from assay.serving.telemetry.metrics import Exposition, Metrics, Queue, bounded
+from assay.serving.telemetry.request import Request, current
+from assay.serving.telemetry.settings import TelemetrySettings
+from assay.serving.telemetry.tracing import Tracing, wanted
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+PLAIN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+"""An id of a caller that goes into logs as it is: too short and too plain for a sentence."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class Model(NamedTuple):
+    """A version that is open; `role` is `champion` or `challenger`."""
+
+    name: str
+    version: str
+    backend: str
+    sha256: str
+    role: str = "champion"
+
+
+class Telemetry:
+    """Metrics, traces and access log of one process.
+
+    A new one counts for itself alone, traces nothing and logs nothing until `start`: what a unit test wants.
+    Every method may be called from any thread, and none raises into a request.
+
+    Args:
+        settings: How logs are written.
+    """
+
+    def __init__(self, settings: TelemetrySettings | None = None):
+        self.settings = settings or TelemetrySettings()
+        self.metrics = Metrics()
+        self.tracing: Tracing | None = None
+        self._exposition = Exposition(self.metrics)
+        self._in_flight = 0
+        self.metrics.in_flight.set(0)
+        self.metrics.ready.set(0)
+
+    @classmethod
+    def from_environment(cls) -> Telemetry:
+        """Settings from the environment, and logs written by them from now on.
+
+        Raises:
+            BadInput: A variable of ours or of OpenTelemetry asks for what is not there.
+        """
+        telemetry = cls(TelemetrySettings.from_environment())
+        wanted()
+        write_logs(telemetry.settings)
+        return telemetry
+
+    def start(self) -> None:
+        """Begin to trace, if it is wanted. In the process that serves: an exporter has a thread."""
+        self.tracing = self.tracing or Tracing.from_environment()
+
+    def close(self) -> None:
+        """Send the spans that are left; may take the exporter's timeout."""
+        tracing, self.tracing = self.tracing, None
+        if tracing is not None:
+            tracing.close()
+
+    # A request, called by the middleware `Observed`.
+
+    def arrived(self, path: str, method: str, headers: Sequence[tuple[bytes, bytes]]) -> Request:
+        """A request has come; give it to `answered` when it is over."""
+        given = next((value for name, value in headers if name == b"x-request-id"), b"")
+        request = Request(
+            id=given.decode() if PLAIN_ID.fullmatch(given) else secrets.token_hex(8),
+            route=bounded(path, names.ROUTES),
+            method=bounded(method, METHODS),
+            started=time.perf_counter(),
+        )
+        self._in_flight += 1
+        self.metrics.in_flight.set(self._in_flight)
+        if self.tracing is not None:
+            self.tracing.arrived(request, headers)
+        return request
+
+    def answered(self, request: Request) -> None:
+        """A request is over: count it, log it, end its span."""
+        seconds = time.perf_counter() - request.started
+        self._in_flight -= 1
+        self.metrics.in_flight.set(self._in_flight)
+        self.metrics.requests.inc(request.route, str(request.status))
+        if not 400 <= request.status < 500:
+            self.metrics.request_seconds.observe(seconds, request.route)
+        if request.span is not None and self.tracing is not None:
+            self.tracing.answered(request)
+        log_access(request, seconds, self.settings.access_log)
+
+    def rejected(self, reason: str) -> None:
+        """The request of this task is turned away.
+
+        Args:
+            reason: One of `metrics.REASONS`.
+        """
+        reason = bounded(reason, names.REASONS)
+        self.metrics.rejected.inc(reason)
+        if (request := current.get()) is not None:
+            request.rejected = reason
+
+    # The engine.
+
+    def stage(self, name: str) -> Stage:
+        """Context manager around a stage of the request of this task.
+
+        Args:
+            name: One of `metrics.STAGES`.
+        """
+        return Stage(self, name, current.get())
+
+    def took(self, name: str, seconds: float, request: Request | None) -> None:
+        """A stage that just ended took `seconds`: where a `with` does not fit, as for the time in a queue."""
+        self._stage(name, seconds, request, "")
+
+    def batch(
+        self,
+        rows: int,
+        tokens: int,
+        padded_tokens: int,
+        version: str,
+        requests: Iterable[Request | None] = (),
+    ) -> Batch:
+        """Context manager around one forward pass.
+
+        Args:
+            rows: Of the batch.
+            tokens: Of its rows, without padding.
+            padded_tokens: Rows times width.
+            version: That computes them.
+            requests: Whose rows they are: `current.get()` of each when it was queued.
+        """
+        return Batch(self, rows, tokens, padded_tokens, version, requests)
+
+    def computed(
+        self,
+        rows: int,
+        tokens: int,
+        padded_tokens: int,
+        version: str,
+        seconds: float,
+        requests: Iterable[Request | None] = (),
+    ) -> None:
+        """A batch was computed.
+
+        Args:
+            rows: Of the batch.
+            tokens: Of its rows, without padding.
+            padded_tokens: Rows times width.
+            version: That computed them.
+            seconds: That it took.
+            requests: Whose rows they are: `current.get()` of each when it was queued.
+        """
+        metrics = self.metrics
+        metrics.stage_seconds.observe(seconds, "model")
+        metrics.batch_tokens.observe(padded_tokens)
+        metrics.batch_rows.observe(rows)
+        metrics.padding.observe(1 - tokens / padded_tokens if padded_tokens else 0.0)
+        metrics.model_seconds.inc(version, by=seconds)
+        metrics.model_rows.inc(version, by=rows)
+        metrics.model_tokens.inc(version, by=tokens)
+        if self.tracing is not None:
+            once = {id(request): request for request in requests if request is not None}
+            about = {
+                "assay.batch.rows": rows,
+                "assay.batch.tokens": tokens,
+                "assay.batch.padded_tokens": padded_tokens,
+                "assay.version": version,
+            }
+            self.tracing.batch(once.values(), seconds, "", about)
+
+    def failed_rows(self, rows: int, version: str) -> None:
+        """Rows that failed alone."""
+        self.metrics.failed_rows.inc(version, by=rows)
+
+    def cancelled_rows(self, rows: int) -> None:
+        """Rows that left the queue uncomputed."""
+        self.metrics.cancelled_rows.inc(by=rows)
+
+    def cache(self, hits: int, misses: int) -> None:
+        """Look-ups in the cache of vectors."""
+        self.metrics.cache_hits.inc(by=hits)
+        self.metrics.cache_misses.inc(by=misses)
+
+    def queue_from(self, read: Callable[[], Queue]) -> None:
+        """Ask the batcher at each scrape what waits."""
+        self._exposition.read_queue = read
+
+    # Versions.
+
+    def ready(self, is_ready: bool) -> None:
+        """What `/readyz` answers from now on."""
+        self.metrics.ready.set(int(is_ready))
+
+    def models(self, *models: Model) -> None:
+        """All versions that are open from now on."""
+        self.metrics.model_info.replace({tuple(model): 1.0 for model in models})
+
+    def swap(self, outcome: str) -> None:
+        """A version that was offered: one of `metrics.SWAPS`."""
+        self.metrics.swaps.inc(bounded(outcome, names.SWAPS))
+
+    def shadow(self, outcome: str, correlation: float | None = None, top1: bool = False) -> None:
+        """A request that the challenger should score too.
+
+        Args:
+            outcome: One of `metrics.SHADOWS`.
+            correlation: Of the scores, where there are two and they differ.
+            top1: Whether both put the same item first.
+        """
+        self.metrics.shadowed.inc(bounded(outcome, names.SHADOWS))
+        if correlation is not None:
+            self.metrics.shadow_correlation.observe(correlation)
+        if top1:
+            self.metrics.shadow_top1.inc()
+
+    # Feedback, and the page itself.
+
+    def feedback_from(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Ask the feedback log at each scrape.
+
+        Args:
+            read: Gives totals since the start: `accepted`, `duplicate`, `dropped` (events), `bytes`, `files`;
+                and `queued`, the events that wait.
+        """
+        self._exposition.read_feedback = read
+
+    def exposition(self) -> bytes:
+        """The body of `/metrics`."""
+        return self._exposition.text()
+
+    def _stage(self, name: str, seconds: float, request: Request | None, failed: str) -> None:
+        self.metrics.stage_seconds.observe(seconds, bounded(name, names.STAGES))
+        if request is not None and request.span is not None and self.tracing is not None:
+            self.tracing.stage(request, name, seconds, failed)
+
+
+class Stage:
+    """What `Telemetry.stage` gives."""
+
+    __slots__ = ("_name", "_request", "_started", "_telemetry")
+
+    def __init__(self, telemetry: Telemetry, name: str, request: Request | None):
+        self._telemetry = telemetry
+        self._name = name
+        self._request = request
+
+    def __enter__(self) -> Stage:
+        """Begin."""
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
+        """End, whether it failed or not."""
+        seconds = time.perf_counter() - self._started
+        self._telemetry._stage(self._name, seconds, self._request, kind.__name__ if kind else "")
+
+
+class Batch:
+    """What `Telemetry.batch` gives."""
+
+    __slots__ = ("_padded", "_requests", "_rows", "_started", "_telemetry", "_tokens", "_version")
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        rows: int,
+        tokens: int,
+        padded: int,
+        version: str,
+        requests: Iterable[Request | None],
+    ):
+        self._telemetry = telemetry
+        self._rows, self._tokens, self._padded = rows, tokens, padded
+        self._version = version
+        self._requests = requests
+
+    def __enter__(self) -> Batch:
+        """Begin."""
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
+        """End; a pass that failed counts as time, and not as rows."""
+        seconds = time.perf_counter() - self._started
+        metrics, version = self._telemetry.metrics, self._version
+        metrics.stage_seconds.observe(seconds, "model")
+        metrics.batch_tokens.observe(self._padded)
+        metrics.batch_rows.observe(self._rows)
+        metrics.padding.observe(1 - self._tokens / self._padded if self._padded else 0.0)
+        metrics.model_seconds.inc(version, by=seconds)
+        if kind is None:
+            metrics.model_rows.inc(version, by=self._rows)
+            metrics.model_tokens.inc(version, by=self._tokens)
+        if (tracing := self._telemetry.tracing) is not None:
+            once = {id(request): request for request in self._requests if request is not None}
+            tracing.batch(
+                once.values(),
+                seconds,
+                kind.__name__ if kind else "",
+                {
+                    "assay.batch.rows": self._rows,
+                    "assay.batch.tokens": self._tokens,
+                    "assay.batch.padded_tokens": self._padded,
+                    "assay.version": version,
+                },
+            )
