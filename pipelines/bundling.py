@@ -56,9 +56,8 @@ def bundled(
     if image or not from_registry:
         number = str(tracking.find_version(tracking.connect(), name, version).version)
     if context:
-        tag = image or f"localhost/{re.sub(r'[^a-z0-9._-]', '-', name.lower())}:{number or 'latest'}"
         bundle = None if from_registry else _prepared(name, number, variant)
-        networks = write_context(bundle, context, variant, tag)
+        networks = write_context(bundle, context, variant, image)
         print(f"{variant} image, networks by {', '.join(networks)}: see {context}/README.md", file=sys.stderr)
         written.append(context)
     if image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -28,7 +29,7 @@ _STEP = "context"
 
 
 def write_context(
-    bundle: Bundle | None, folder: str | Path, variant: str = "cpu", image: str = "localhost/assay:latest"
+    bundle: Bundle | None, folder: str | Path, variant: str = "cpu", image: str | None = None
 ) -> list[str]:
     """Write a build context; it exists whole or not at all.
 
@@ -36,7 +37,7 @@ def write_context(
         bundle: The checked version that goes into the image; None for an image that fetches one at start.
         folder: Where; an older context there is replaced.
         variant: `cpu` or `gpu`. The first runs ONNX files where the bundle has them, and has no torch then.
-        image: How the image is called in the commands of the README.
+        image: How the image is called in the commands of the README; None for a name of this machine alone.
 
     Returns:
         Keys of `NETWORKS`: what runs the networks in this image.
@@ -72,6 +73,7 @@ def write_context(
         (beside / "Containerfile").write_text(containerfile(variant, bundle is not None, labels))
         wanted = ["assay", "requirements.txt", "sbom.cdx.json", *(["bundle"] if bundle else [])]
         (beside / ".dockerignore").write_text("*\n" + "".join(f"!{name}\n" for name in wanted))
+        image = image or f"localhost/{re.sub(r'[^a-z0-9._-]', '-', title.lower())}:{version}"
         (beside / "README.md").write_text(_readme(bundle, variant, networks, image))
         for path in beside.rglob("*"):
             # The process in the image is not the owner of these, whatever this machine's umask is.
@@ -137,28 +139,33 @@ def _copy_bundle(bundle: Bundle, target: Path, derived: bool) -> None:
 
 def _readme(bundle: Bundle | None, variant: str, networks: list[str], image: str) -> str:
     what = f"{bundle.name} version {bundle.version}" if bundle else "the version that its environment names"
-    index = (
-        " --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
-        if variant == "cpu" and "torch" in networks
-        else ""
-    )
-    options = "--read-only --cap-drop=all --security-opt no-new-privileges"
-    tmp = "--tmpfs /tmp:rw,exec" if variant == "gpu" else "--tmpfs /tmp"
-    gpu = " --device nvidia.com/gpu=all" if variant == "gpu" else ""
-    fetch = "" if bundle else " -e MLFLOW_TRACKING_URI=http://mlflow:5000 -e ASSAY_MODEL_NAME=assay-search"
+    build = f"build -t {image}"
+    if variant == "cpu" and "torch" in networks:
+        build += " --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
+    run = ["podman run -d --name assay -p 3000:3000", "--read-only --cap-drop=all"]
+    run.append("--security-opt no-new-privileges")
+    if variant == "gpu":
+        # Triton loads what it compiles there.
+        run.append("--tmpfs /tmp:rw,exec --device nvidia.com/gpu=all")
+    else:
+        run.append("--tmpfs /tmp")
+    if bundle is None:
+        run.append("-e MLFLOW_TRACKING_URI=http://mlflow:5000 -e ASSAY_MODEL_NAME=assay-search")
+    command = " \\\n  ".join([*run, image])
+    body = '{"context": "shoe", "items": [{"item_id": "a", "item": "red shoe"}]}'
     text = f"""\
 # A build context of Assay's service
 
-It serves {what}, {variant} variant. Written by `assay bundle`.
+It serves {what}, {variant} variant. Written by `assay bundle`; in this folder:
 
 ```
-podman build -t {image}{index} .
-podman run -d --name assay -p {PORT}:{PORT} {options} {tmp}{gpu}{fetch} {image}
+podman {build} .
+{command}
 curl localhost:{PORT}/readyz
-curl localhost:{PORT}/rank --json '{{"context": "shoe", "items": [{{"item_id": "a", "item": "red shoe"}}]}}'
+curl localhost:{PORT}/rank --json '{body}'
 ```
 
-With Docker: `docker build -f Containerfile -t {image}{index} .`.
+With Docker: `docker {build} -f Containerfile .`, and `--gpus all` where podman has `--device`.
 A base image of your own, with Python {PYTHON} and its venv module: `--build-arg BASE_IMAGE=...`.
 `/opt/assay/sbom.cdx.json` in the image lists what is in it.
 """
