@@ -8,9 +8,6 @@ from collections.abc import Sequence
 import yaml
 from assay.serving.image.requirements import PYTHON
 
-MODEL_ALIAS = "bundle"
-"""What service.py still asks BentoML's store for; a bento of today carries its bundle beside its code."""
-
 ENTRY = '''\
 """The bento's service, on the bundle beside this file."""
 

@@ -152,7 +152,7 @@ def _readme(bundle: Bundle | None, variant: str, networks: list[str], image: str
     if bundle is None:
         run.append("-e MLFLOW_TRACKING_URI=http://mlflow:5000 -e ASSAY_MODEL_NAME=assay-search")
     command = " \\\n  ".join([*run, image])
-    body = '{"context": "shoe", "items": [{"item_id": "a", "item": "red shoe"}]}'
+    body = '{"context": "shoe", "candidates": [{"id": "a", "text": "red shoe"}]}'
     text = f"""\
 # A build context of Assay's service
 

@@ -42,7 +42,7 @@ def test_a_built_bento_serves_its_own_code_and_model(client, start, bundle, tmp_
     service.write_text(service.read_text() + '\nlogger.info("from the bento")\n')
     server = start("serve", "assay:3", "--host", "127.0.0.1", module="bentoml", BENTOML_HOME=str(home))
     server.wait_until_ready()
-    body = {"context": "red shoe", "items": [{"item_id": str(i), "item": "shoe " * i} for i in range(1, 9)]}
+    body = {"context": "red shoe", "candidates": [{"id": str(i), "text": "shoe " * i} for i in range(1, 9)]}
     answer = httpx.post(f"{server.url}/rank", json=body, timeout=60).json()
     assert answer == client.post("/rank", json=body).json()
     assert "from the bento" in server.log.read_text()
