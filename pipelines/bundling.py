@@ -61,7 +61,8 @@ def bundled(
         print(f"{variant} image, networks by {', '.join(networks)}: see {context}/README.md", file=sys.stderr)
         written.append(context)
     if image:
-        written.append(write_overlay(image, name, number, overlay))
+        components = ["gpu"] if variant == "gpu" else []
+        written.append(write_overlay(image, name, number, overlay, components=components))
     return written
 
 

@@ -407,7 +407,14 @@ def bundle(
     """
     from assay.pipelines.bundling import bundled
 
-    for folder in bundled(name, version, out, variant, from_registry, image, overlay):
+    try:
+        written = bundled(name, version, out, variant, from_registry, image, overlay)
+    except ValueError as error:
+        if isinstance(error, BadInput):
+            raise
+        print(f"failed: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    for folder in written:
         print(folder)
 
 

@@ -18,7 +18,7 @@ ALWAYS = (
     "safetensors",
     "tokenizers",
 )
-"""What the service imports on every machine. pyarrow, 157 MB, writes what was shown and clicked as parquet."""
+"""What the service imports on every machine; pyarrow, 157 MB, for the log of what was shown and clicked."""
 
 NETWORKS = {"torch": ("torch", "transformers"), "onnx": ("onnxruntime",)}
 """What runs the networks. ONNX files need no torch: 1 GB less."""
