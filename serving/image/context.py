@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assay.components.core import tracking
 from assay.components.core.errors import BadInput
-from assay.components.core.manifest import publishing, read_manifest
+from assay.components.core.manifest import publishing, read_manifest, write_json
 from assay.serving.image import bento, sbom
 from assay.serving.image.containerfile import PORT, containerfile
 from assay.serving.image.requirements import PYTHON, closure, direct, lines
@@ -132,7 +132,9 @@ def _copy_code(context: Path) -> None:
 def _copy_bundle(bundle: Bundle, target: Path, derived: bool) -> None:
     # Only these: a canary set holds texts of users, and an image outlives their wish to be forgotten.
     target.mkdir()
-    shutil.copyfile(bundle.folder / DESCRIPTION, target / DESCRIPTION)
+    about = json.loads((bundle.folder / DESCRIPTION).read_text())
+    about.pop("canary_sha256", None)
+    write_json(target / DESCRIPTION, about)
     for part in (*tracking.PARTS, *([DERIVED] if derived else [])):
         shutil.copytree(bundle.folder / part, target / part)
 

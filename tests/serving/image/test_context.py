@@ -24,6 +24,9 @@ def small(tiny, tmp_path_factory) -> Bundle:
     bundle = write_bundle(folder, "assay-search", "3", tiny.ranker, tiny.encoder)
     (folder / "canary").mkdir()
     (folder / "canary" / "canary.parquet").write_bytes(b"texts of users")
+    about = json.loads((folder / "bundle.json").read_text())
+    digest = sha256_of(folder / "canary")
+    (folder / "bundle.json").write_text(json.dumps({**about, "canary_sha256": digest}))
     (folder / "notes.txt").write_text("mine")
     return bundle
 
@@ -59,6 +62,7 @@ def test_a_context_is_whole(context, small):
 
 def test_texts_of_users_and_files_of_others_stay_out(context):
     assert {path.name for path in (context / "bundle").iterdir()} == {"bundle.json", "ranker", "encoder"}
+    assert "canary" not in (context / "bundle" / "bundle.json").read_text()
 
 
 def test_every_file_can_be_read_by_a_process_that_owns_none(context):
