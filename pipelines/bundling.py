@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.serving.versions.bundle import Bundle
 
 CONTEXT = Path("runs/bundle")
 """Where a context goes unless told otherwise."""
-
-_PREPARE = "assay.serving.engine.backends.prepare"
 
 
 def bundled(
@@ -66,12 +66,12 @@ def bundled(
     return written
 
 
-def _prepared(name: str, number: str, variant: str):
+def _prepared(name: str, number: str, variant: str) -> Bundle:
     """The bundle, from the cache that `assay serve` has too; with ONNX files where the image runs those."""
     from assay.serving.run import cache_folder
-    from assay.serving.versions.bundle import make_bundle
+    from assay.serving.versions.fetch import fetch, prepare
 
-    bundle = make_bundle(name, number, cache_folder() / re.sub(r"[^\w.-]", "_", name) / number)
-    if variant == "cpu" and importlib.util.find_spec(_PREPARE.rpartition(".")[0]):
-        subprocess.run([sys.executable, "-m", _PREPARE, str(bundle.folder)], check=True)
+    bundle = fetch(name, number, cache_folder() / re.sub(r"[^\w.-]", "_", name) / number)
+    if variant == "cpu":
+        prepare(bundle)
     return bundle

@@ -360,12 +360,24 @@ def serve(
     version: Annotated[str | None, typer.Option(help="Which version [default: the champion].")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 3000,
+    follow: Annotated[bool, typer.Option("--follow", help="Swap to each new champion.")] = False,
+    shadow_share: Annotated[
+        float | None, typer.Option(help="Share of lists that the challenger scores too; only logged.")
+    ] = None,
+    canary_share: Annotated[
+        float | None, typer.Option(help="Share of requests that the challenger answers.")
+    ] = None,
 ) -> None:
     """Serve the champion: /rank, /score, /embed, /info, /livez, /readyz."""
     from assay.serving.run import serve as run_serve
+    from assay.serving.versions.settings import Following
 
     try:
-        code = run_serve(name, version, host, port)
+        mode = "follow" if follow else None
+        following = Following.from_environment(
+            mode=mode, shadow_share=shadow_share, canary_share=canary_share
+        )
+        code = run_serve(name, version, host, port, following)
     except ValueError as error:
         if isinstance(error, BadInput):
             raise

@@ -55,10 +55,8 @@ class Assay:
     @bentoml.on_startup
     async def start(self) -> None:
         """Open what is to be served, warm it up, and be ready."""
-        from assay.serving.versions.stage import open_stage
-
         with _or_stop():
-            await RUNTIME.start(await open_stage(TELEMETRY))
+            await RUNTIME.start()
 
     @bentoml.on_shutdown
     async def end(self) -> None:

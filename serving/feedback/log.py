@@ -316,7 +316,7 @@ class FeedbackLog:
         self._over = left > self.settings.journal_bytes
         if error is not None:
             self.failures += 1
-            logger.error("feedback cannot be published to %s: %s", self.settings.folder.split("?")[0], error)
+            logger.error("feedback cannot be published to %s: %s", self._folder.name, error)
         return error is None
 
     def _publish_all(self) -> tuple[int, Exception | None, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,14 +54,15 @@ class Folder:
         Raises:
             BadInput: The URI is none that pyarrow knows.
         """
-        self.name = name
+        self.name = _without_secrets(name)
         if "://" not in name:
             self._files, self._path = fs.LocalFileSystem(), os.path.abspath(name)
             return
         try:
             self._files, self._path = fs.FileSystem.from_uri(name)
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise BadInput(f"ASSAY_FEEDBACK_FOLDER={name}: {error}") from error
+            why = str(error).replace(name, self.name)
+            raise BadInput(f"ASSAY_FEEDBACK_FOLDER={self.name}: {why}") from error
         self._path = self._path.rstrip("/")
 
     def check(self) -> None:
@@ -134,6 +136,11 @@ class Folder:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _without_secrets(name: str) -> str:
+    """A URI without keys, which it may bear, and options."""
+    return re.sub(r"//[^/?]*@", "//", name).partition("?")[0]
 
 
 def _table(data: bytes) -> tuple[pa.Table, bool]:
