@@ -106,7 +106,7 @@ def test_what_was_cut_is_told(client):
 
 def test_diversity_parts_twins(client):
     items = [
-        {"id": "x1", "text": ITEMS["b7"]}, {"id": "x2", "text": ITEMS["b7"]}, {"id": "x3", "text": ITEMS["b7"]},
+        *({"id": key, "text": ITEMS["b7"]} for key in ("x1", "x2", "x3")),
         {"id": "y", "text": ITEMS["a1"]},
     ]  # fmt: skip
     body = {"context": QUERY, "candidates": items}

@@ -19,4 +19,6 @@ def test_the_committed_document_is_that_of_the_service():
         env=environment, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == json.loads(SNAPSHOT.read_text()), "run `make openapi` and look at the change"
+    assert json.loads(done.stdout) == json.loads(SNAPSHOT.read_text()), (
+        "run `make openapi` and look at the change"
+    )
