@@ -26,6 +26,9 @@ NETWORKS = {"torch": ("torch", "transformers"), "onnx": ("onnxruntime",)}
 REGISTRY = ("mlflow-skinny",)
 """What fetches a version from an MLflow server: the client alone, 60 MB in place of 640."""
 
+EXPORT = ("onnx", "onnxscript")
+"""What makes ONNX files of weights, where the container has to."""
+
 CUDA = ("nvidia-", "cuda-", "triton")
 """How the names begin of what torch's own wheel brings for CUDA; other wheels of the same torch do not."""
 
@@ -53,10 +56,12 @@ def direct(networks: Iterable[str], registry: bool) -> list[str]:
 
     Args:
         networks: Keys of `NETWORKS`.
-        registry: Whether the container fetches its version from MLflow.
+        registry: Whether the container fetches its version from MLflow, and makes its ONNX files then.
     """
-    chosen = [name for network in networks for name in NETWORKS[network]]
-    return sorted({canonical(name) for name in (*ALWAYS, *chosen, *(REGISTRY if registry else ()))})
+    names = [*ALWAYS, *(name for network in networks for name in NETWORKS[network])]
+    if registry:
+        names += [*REGISTRY, *(EXPORT if "onnx" in networks else ())]
+    return sorted(map(canonical, names))
 
 
 def closure(names: Iterable[str]) -> dict[str, metadata.Distribution]:
