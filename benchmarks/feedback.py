@@ -1,8 +1,8 @@
 """Claim: keeping what users do costs little of the processor that ranks; a kill loses and doubles nothing.
 
-Work: 50,000 clicks, one a call, by 64 callers at a time; then 5,000 lists of 20 items. All of it is written to
-the journal, published as parquet, and counted there; the time is the process's own processor time, publishing
-included. Then a writer is killed by SIGKILL at 50 random moments: callers send again what was not
+Work: 50,000 clicks, one a call, by 64 callers at a time; then 5,000 lists of 20 items. All of it is written
+to the journal, published as parquet, and counted there; the time is the process's own processor time,
+publishing included. Then a writer is killed by SIGKILL at 50 random moments: callers send again what was not
 acknowledged, and `ingest` reads the folder.
 """
 

@@ -168,7 +168,9 @@ def _names_people(file: Path) -> int:
 
 def _known(user: str, runs: Path, key: bytes | None) -> Forget:
     """All that is this user's."""
-    forget = Forget(people={user} | ({pseudonym(user, key)} if key else set()))
+    # Feedback bears pseudonyms already; `ingest` with a key makes pseudonyms of those.
+    once = {pseudonym(user, key)} if key else set()
+    forget = Forget(people={user} | once | {pseudonym(one, key) for one in once if key})
     named = [(file, table) for file, table in _tables(runs) if "user_id" in table.column_names]
     mine, others = _split(named, forget)
     # Sessions first: a row may name the session alone. One that names another user is not this user's.

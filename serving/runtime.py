@@ -58,25 +58,16 @@ class Runtime:
         self._tell_versions()
         log = self.stage.settings.shadow_log
         self._shadow = Shadow(self.stage, Path(log) if log else None, self._busy, self._shadowed)
+        self.telemetry.shadow_from(self._shadow)
         self.telemetry.start()
         self.batcher.start()
         self.telemetry.queue_from(
             lambda: Queue(len(self.batcher.waiting), self.batcher.waiting_tokens, self.limits.queue_tokens)
         )
         if self.feedback_settings.on:
-            kept = FeedbackLog(self.feedback_settings)
-            await kept.start()
-            self.telemetry.feedback_from(
-                lambda: {
-                    "accepted": kept.accepted,
-                    "duplicate": kept.duplicates,
-                    "dropped": kept.dropped + kept.refused,
-                    "bytes": kept.bytes,
-                    "files": kept.files,
-                    "queued": kept.depth,
-                }
-            )
-            self.feedback = kept
+            self.feedback = FeedbackLog(self.feedback_settings)
+            await self.feedback.start()
+            self.telemetry.feedback_from(self.feedback)
         self._watch = asyncio.create_task(self.stage.watch(), name="versions")
         self._drain_on_signal()
         self.telemetry.ready(True)

@@ -28,6 +28,7 @@ from assay.serving.api.answers import (
     RankAnswer,
     ScoreAnswer,
 )
+from assay.serving.feedback.records import new_query_id
 from pydantic import BaseModel
 
 try:
@@ -96,7 +97,7 @@ class _Asking:
         """Requests to be sent and pauses to be made, until there is an answer."""
         seconds = self.timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
-        # One id for all tries: what is drawn for a list is drawn by it, and a retry shows the same order.
+        # One id for all tries, so that logs show them as one call.
         headers = {**self._headers, "X-Request-Id": uuid.uuid4().hex}
         pause, last = FIRST_PAUSE, "nothing was sent"
         for attempt in range(self.retries + 1):
@@ -185,12 +186,19 @@ class Client(_Asking):
         *,
         top_k: int | None = None,
         diversity: float | None = None,
+        query_id: str | None = None,
         user_id: str | None = None,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> RankAnswer:
-        """Order candidates, {id: text}, for a context."""
-        more = {"top_k": top_k, "diversity": diversity, "user_id": user_id, "session_id": session_id}
+        """Order candidates, {id: text}, for a context; a retry shows the same list."""
+        more = {
+            "top_k": top_k,
+            "diversity": diversity,
+            "query_id": query_id or new_query_id(),
+            "user_id": user_id,
+            "session_id": session_id,
+        }
         return self._ask("/rank", _rank(context, candidates, more), RankAnswer, timeout)
 
     def score(self, pairs: Sequence[tuple[str, str]], *, timeout: float | None = None) -> ScoreAnswer:
@@ -253,12 +261,19 @@ class AsyncClient(_Asking):
         *,
         top_k: int | None = None,
         diversity: float | None = None,
+        query_id: str | None = None,
         user_id: str | None = None,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> RankAnswer:
-        """Order candidates, {id: text}, for a context."""
-        more = {"top_k": top_k, "diversity": diversity, "user_id": user_id, "session_id": session_id}
+        """Order candidates, {id: text}, for a context; a retry shows the same list."""
+        more = {
+            "top_k": top_k,
+            "diversity": diversity,
+            "query_id": query_id or new_query_id(),
+            "user_id": user_id,
+            "session_id": session_id,
+        }
         return await self._ask("/rank", _rank(context, candidates, more), RankAnswer, timeout)
 
     async def score(self, pairs: Sequence[tuple[str, str]], *, timeout: float | None = None) -> ScoreAnswer:

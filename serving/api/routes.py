@@ -15,7 +15,7 @@ from assay.serving.engine.diversity import maximal_marginal_relevance
 from assay.serving.engine.served import ServedModel
 from assay.serving.feedback.exploration import shown_order
 from assay.serving.feedback.log import Full, NotKept
-from assay.serving.feedback.records import Event, Served, Shown
+from assay.serving.feedback.records import Event, Served, Shown, new_query_id
 from assay.serving.runtime import Runtime, request_id
 
 
@@ -23,7 +23,7 @@ async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnsw
     """The candidates of a list in the order in which they are to be shown."""
     ids = [candidate.id for candidate in body.candidates]
     rows = [(body.context, candidate.text) for candidate in body.candidates]
-    query_id, shown = request_id(), body.top_k or len(ids)
+    query_id, shown = body.query_id or new_query_id(), body.top_k or len(ids)
     key = body.user_id or body.session_id or query_id
     with runtime.stage.using(key) as model:
         scored = await _logits(runtime, model, rows)

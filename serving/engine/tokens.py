@@ -176,11 +176,9 @@ def _longest_first(lengths: list[int], room: int) -> list[int]:
     if sum(lengths) <= room:
         return lengths
     short = min(lengths)
-    if 2 * short <= room:
-        kept = (short, room - short)
-    else:
-        kept = (room // 2, room - room // 2)
-    return list(kept if lengths[0] <= lengths[1] else kept[::-1])
+    short = short if 2 * short <= room else room // 2
+    kept = [short, room - short]
+    return kept if lengths[0] <= lengths[1] else kept[::-1]
 
 
 def _content(token: Any) -> str | None:

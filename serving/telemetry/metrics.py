@@ -20,20 +20,21 @@ STAGES = ("parse", "tokenise", "queue", "model", "respond")
 """`model` is observed once a batch, the others once a request."""
 
 REASONS = (
-    "method",
-    "media_type",
-    "body",
+    "route",
     "key",
+    "body",
     "invalid",
-    "length",
+    "failed",
     "full",
     "deadline",
-    "draining",
+    "disk",
+    "off",
+    "gone",
     "other",
 )
 """Why a request was turned away."""
 
-SWAPS = ("swapped", "refused", "rolled_back", "challenger", "no_challenger", "other")
+SWAPS = ("swapped", "refused", "rolled_back", "other")
 SHADOWS = ("compared", "skipped", "failed", "other")
 EVENTS = ("accepted", "duplicate", "refused")
 IMPRESSIONS = ("kept", "dropped")
@@ -70,6 +71,13 @@ class FeedbackCounts(Protocol):
     def depth(self) -> int:
         """Rows that wait for the disk."""
         ...
+
+
+class ShadowCounts(Protocol):
+    """What is asked of a shadow: `assay.serving.versions.shadow.Shadow` is one."""
+
+    skipped: int
+    failed: int
 
 
 def bounded(value: str, choices: tuple[str, ...]) -> str:
@@ -127,7 +135,9 @@ class Metrics:
     padding: Histogram = _histogram(
         "assay_batch_padding_share", "Share of a forward pass's tokens that is padding.", SHARES
     )
-    model_rows: Counter = _counter("assay_model_rows_total", "Rows that a version has computed.", ["version"])
+    model_rows: Counter = _counter(
+        "assay_model_rows_total", "Rows that a version has computed, failed ones included.", ["version"]
+    )
     model_tokens: Counter = _counter(
         "assay_model_tokens_total", "Tokens that a version has computed, without padding.", ["version"]
     )
@@ -153,7 +163,7 @@ class Metrics:
     )
     shadowed: Counter = _counter(
         "assay_shadow_total",
-        "Requests for the challenger in the shadow, by outcome.",
+        "Lists for the challenger in the shadow, by outcome.",
         ["outcome"],
         _each(*SHADOWS),
     )
@@ -161,7 +171,7 @@ class Metrics:
         "assay_shadow_score_correlation", "Correlation of challenger's and champion's scores.", CORRELATIONS
     )
     shadow_top1: Counter = _counter(
-        "assay_shadow_top1_agreed_total", "Compared requests on whose first item both agree."
+        "assay_shadow_top1_agreed_total", "Compared lists on whose first item both agree."
     )
     feedback_events: Counter = _counter(
         "assay_feedback_events_total", "Events that callers sent, by outcome.", ["outcome"], _each(*EVENTS)
@@ -193,6 +203,7 @@ class Exposition:
         self.metrics = metrics
         self.read_queue: Callable[[], Queue] | None = None
         self.feedback: FeedbackCounts | None = None
+        self.shadow: ShadowCounts | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus' metrics, read now."""
@@ -205,6 +216,9 @@ class Exposition:
             self.metrics.queue_capacity.set(queue.capacity_tokens)
         if self.feedback is not None:
             self._take_feedback(self.feedback)
+        if self.shadow is not None:
+            self.metrics.shadowed.count_is(self.shadow.skipped, "skipped")
+            self.metrics.shadowed.count_is(self.shadow.failed, "failed")
         for instrument in self.metrics.instruments():
             yield instrument.collect()
         yield from ProcessCollector(registry=None).collect()

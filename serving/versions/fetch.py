@@ -8,7 +8,7 @@ exporting would take processor time from requests, and a file that crashes a lib
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
@@ -29,6 +29,8 @@ NICE = 15
 PREPARE = "assay.serving.engine.backends.prepare"
 """Module that derives a bundle's backends."""
 
+STDERR = 2
+"""Descriptor: stdout is for the answer."""
 READY, REFUSED, LATER = 0, 2, 1
 """Exit codes: it may serve; it must not; it could not be got this time."""
 
@@ -53,16 +55,16 @@ def fetch(name: str, version: str, folder: Path) -> Bundle:
 
 
 def prepare(bundle: Bundle) -> None:
-    """Derive the backends of a bundle in a process of their own; nothing where none can be derived here.
+    """Derive the backends of a bundle, in a process of its own; nothing where the folder cannot be written.
 
     Raises:
         BadInput: The backend that was asked for is refused; the process has said why.
         RuntimeError: It failed.
     """
-    if importlib.util.find_spec(PREPARE) is None or not os.access(bundle.folder, os.W_OK):
+    if not os.access(bundle.folder, os.W_OK):
         return
     command = [sys.executable, "-m", PREPARE, str(bundle.folder)]
-    code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
+    code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=STDERR, check=False).returncode
     if code:
         what = f"{bundle.name} version {bundle.version}: its backends could not be derived, see above"
         raise BadInput(what) if code == REFUSED else RuntimeError(f"{what} (exit code {code})")

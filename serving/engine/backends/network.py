@@ -44,7 +44,9 @@ class Network(Protocol):
         ...
 
 
-def open_network(part: str | Path, kind: str, backend: str, file: str | Path | None = None) -> Network:
+def open_network(
+    part: str | Path, kind: str, backend: str, file: str | Path | None = None, sha256: str = ""
+) -> Network:
     """Open a part of a bundle.
 
     Args:
@@ -52,9 +54,10 @@ def open_network(part: str | Path, kind: str, backend: str, file: str | Path | N
         kind: `cross`, `bi` or `encoder`.
         backend: One of `Backend`.
         file: The ONNX file that was derived from the part; for the ONNX backends.
+        sha256: That the file must have; "" if it was made just now.
 
     Raises:
-        BadInput: There is no such kind or backend, or this machine cannot run it.
+        BadInput: There is no such kind or backend, this machine cannot run it, or the file is another.
     """
     if kind not in get_args(Kind):
         raise BadInput(f"kind {kind!r}: choose {', '.join(get_args(Kind))}")
@@ -68,4 +71,4 @@ def open_network(part: str | Path, kind: str, backend: str, file: str | Path | N
 
     if file is None:
         raise BadInput(f"backend {backend}: needs the ONNX file of {part}")
-    return OnnxNetwork(file, backend)
+    return OnnxNetwork(file, backend, sha256)

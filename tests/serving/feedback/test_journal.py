@@ -60,6 +60,8 @@ def test_a_torn_tail_is_cut(tmp_path, folder, fsync):
     (segment,) = journal.sealed()
     assert not folder.publish(segment)
     assert journal.sealed() == []
+    # Nobody was told of them: nothing is damaged.
+    assert list(tmp_path.rglob("*.damaged")) == []
     journal.close()
 
 

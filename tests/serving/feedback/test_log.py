@@ -25,7 +25,7 @@ def running(settings, work):
         log = FeedbackLog(settings)
         await log.start()
         try:
-            await work(log)
+            await asyncio.wait_for(work(log), 60)
         finally:
             await log.close()
         return log

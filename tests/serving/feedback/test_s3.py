@@ -82,7 +82,7 @@ def test_a_bucket_that_was_away(settings, tmp_path, store, monkeypatch):
         await log.close()
         return log
 
-    log = asyncio.run(write())
+    log = asyncio.run(asyncio.wait_for(write(), 120))
     assert log.files == 2
     bucket, path = fs.FileSystem.from_uri(store.uri)
     (tmp_path / "copy").mkdir()

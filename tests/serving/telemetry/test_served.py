@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,28 @@ def test_bentomls_own_metrics_give_way_to_ours(caller):
     assert value(answer.text, "assay_requests_total", route="/score", status="200") >= 1
     assert value(answer.text, "process_resident_memory_bytes") > 1e7
     assert value(answer.text, "assay_ready") == 1
+
+
+def test_bentomls_middlewares_are_off():
+    code = """if True:
+        from tests.serving.telemetry.noop import Noop
+        for middleware in Noop.to_asgi(is_main=True).user_middleware:
+            excluded = middleware.kwargs.get("excluded_urls")
+            print(middleware.cls.__name__, excluded and excluded.url_disabled("http://any:3000/rank"))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
+    stack = [line.split() for line in done.stdout.splitlines()]
+    # There is no switch for the traces; excluded from everything, they cost a match of a pattern.
+    assert ["OpenTelemetryMiddleware", "True"] in stack
+    names = {name for name, _ in stack}
+    assert "Observed" in names
+    assert not names & {"RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
 
 
 def test_a_timeout_is_counted_and_logged_as_what_the_caller_got(caller, noop):
@@ -96,7 +121,7 @@ def test_a_trace_of_a_request_its_stages_and_its_batch(caller, collector):
     }
     children = {
         name: collector.wait_for(lambda s, n=name: s.name == n and s.parent_span_id == mine.span_id)
-        for name in ("tokenise", "queue", "model", "batch")
+        for name in ("parse", "tokenise", "queue", "model", "batch")
     }
     for child in children.values():
         assert child.trace_id == mine.trace_id

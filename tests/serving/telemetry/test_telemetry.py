@@ -45,24 +45,16 @@ def answering(status: int, headers=()):
 
 
 def test_a_batch(telemetry):
-    with telemetry.batch(rows=4, tokens=90, padded_tokens=120, version="3"):
-        pass
+    telemetry.computed(rows=4, tokens=90, padded_tokens=120, version="3", seconds=0.5)
+    telemetry.failed_rows(1, "3")
     page = telemetry.exposition()
     assert value(page, "assay_batch_rows_sum") == 4
     assert value(page, "assay_batch_tokens_sum") == 120
     assert value(page, "assay_batch_padding_share_sum") == pytest.approx(0.25)
     assert value(page, "assay_model_rows_total", version="3") == 4
     assert value(page, "assay_model_tokens_total", version="3") == 90
-    assert value(page, "assay_stage_seconds_count", stage="model") == 1
-
-
-def test_a_batch_that_fails_computed_nothing(telemetry):
-    with pytest.raises(RuntimeError), telemetry.batch(4, 90, 120, "3"):
-        raise RuntimeError("no")
-    telemetry.failed_rows(1, "3")
-    page = telemetry.exposition()
-    assert value(page, "assay_model_rows_total", version="3") == 0
-    assert value(page, "assay_model_seconds_total", version="3") > 0
+    assert value(page, "assay_model_seconds_total", version="3") == 0.5
+    assert value(page, "assay_stage_seconds_sum", stage="model") == 0.5
     assert value(page, "assay_failed_rows_total", version="3") == 1
 
 
@@ -74,9 +66,9 @@ def test_what_other_rooms_count(telemetry):
         accepted=7, duplicates=0, refused=2, impressions=40, dropped=1, bytes=99, files=3, failures=5, depth=4
     )
     telemetry.feedback_from(log)
-    telemetry.swap("rolled back", "3")
+    telemetry.swap("rolled_back")
     telemetry.shadow("compared", correlation=0.97, top1=True)
-    telemetry.shadow("skipped")
+    telemetry.shadow_from(SimpleNamespace(skipped=8, failed=6))
     telemetry.ready(True)
     telemetry.took("queue", 0.2, None)
     page = telemetry.exposition()
@@ -102,7 +94,8 @@ def test_what_other_rooms_count(telemetry):
     assert value(page, "assay_feedback_impressions_total", outcome="kept") == 40
     assert value(page, "assay_feedback_impressions_total", outcome="dropped") == 1
     assert value(page, "assay_swaps_total", outcome="rolled_back") == 1
-    assert value(page, "assay_shadow_total", outcome="skipped") == 1
+    shadowed = {outcome: value(page, "assay_shadow_total", outcome=outcome) for outcome in names.SHADOWS}
+    assert shadowed == {"compared": 1, "skipped": 8, "failed": 6, "other": 0}
     assert value(page, "assay_stage_seconds_sum", stage="queue") == pytest.approx(0.2)
 
 
@@ -128,6 +121,7 @@ def test_no_caller_makes_a_label(telemetry):
     assert "secret" not in page.decode()
     assert value(page, "assay_requests_total", route="other", status="404") == 20
     assert value(page, "assay_rejected_total", reason="other") == 20
+    assert value(page, "assay_rejected_total", reason="route") == 20
     # One series of requests, and one histogram row of the unknown stage.
     assert len(scraped(page)) - before <= 1 + len(names.STAGE_SECONDS) + 3
 
@@ -139,6 +133,27 @@ def test_a_request_that_is_turned_away_has_no_latency(telemetry):
     assert value(page, "assay_requests_total", route="/rank", status="429") == 1
     assert value(page, "assay_request_seconds_count", route="/rank") == 1
     assert value(page, "assay_requests_in_flight") == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(400, "invalid"), (404, "route"), (405, "route"), (418, "other")]
+)
+def test_what_bentoml_refuses_has_a_reason_too(telemetry, status, reason):
+    ask(telemetry, answering(status))
+    assert value(telemetry.exposition(), "assay_rejected_total", reason=reason) == 1
+
+
+def test_a_refusal_is_counted_once(telemetry):
+    async def app(scope, receive, send):
+        telemetry.rejected("full")
+        await answering(429)(scope, receive, send)
+
+    ask(telemetry, app)
+    page = scraped(telemetry.exposition())
+    counted = {
+        dict(labels)["reason"]: n for (name, labels), n in page.items() if name == "assay_rejected_total"
+    }
+    assert {reason: n for reason, n in counted.items() if n} == {"full": 1}
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])

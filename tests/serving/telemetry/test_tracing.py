@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from assay.components.core.errors import BadInput
+from assay.serving.telemetry.request import current
 from assay.serving.telemetry.telemetry import Telemetry
 from assay.serving.telemetry.tracing import Tracing, wanted
 from opentelemetry.sdk.trace import TracerProvider
@@ -76,8 +77,7 @@ def traced(exporter, sampler=None) -> Telemetry:
 def test_a_batch_of_many_requests_links_to_each_once(exporter):
     telemetry = traced(exporter)
     requests = [telemetry.arrived("/rank", "POST", []) for _ in range(3)]
-    with telemetry.batch(6, 60, 60, "3", [*requests, *requests, None]):
-        pass
+    telemetry.computed(6, 60, 60, "3", 0.1, [*requests, *requests, None])
     spans = exporter.get_finished_spans()
     (batch,) = [span for span in spans if span.name == "batch"]
     models = [span for span in spans if span.name == "model"]
@@ -91,12 +91,11 @@ def test_a_batch_of_many_requests_links_to_each_once(exporter):
 def test_a_batch_is_recorded_only_for_requests_that_are(exporter):
     telemetry = traced(exporter, ParentBased(ALWAYS_OFF))
     off = telemetry.arrived("/rank", "POST", [UNSAMPLED])
-    with telemetry.batch(1, 10, 10, "3", [off]), telemetry.stage("tokenise"):
-        pass
+    telemetry.computed(1, 10, 10, "3", 0.1, [off])
+    telemetry.took("queue", 0.1, off)
     assert exporter.get_finished_spans() == ()
     on = telemetry.arrived("/rank", "POST", [SAMPLED])
-    with telemetry.batch(2, 10, 10, "3", [off, on]):
-        pass
+    telemetry.computed(2, 10, 10, "3", 0.1, [off, on])
     telemetry.answered(on)
     telemetry.answered(off)
     spans = exporter.get_finished_spans()
@@ -106,14 +105,17 @@ def test_a_batch_is_recorded_only_for_requests_that_are(exporter):
     assert off.trace_id == "a" * 32
 
 
-def test_a_pass_that_fails_tells_its_type_alone(exporter):
+def test_a_stage_that_fails_tells_its_type_alone(exporter):
     telemetry = traced(exporter)
-    request = telemetry.arrived("/rank", "POST", [])
-    with pytest.raises(ValueError, match="zanzibar"), telemetry.batch(1, 10, 10, "3", [request]):
-        raise ValueError("zanzibar")
-    spans = exporter.get_finished_spans()
-    assert [span.attributes["error.type"] for span in spans] == ["ValueError"] * 2
-    assert "zanzibar" not in "".join(span.to_json() for span in spans)
+    token = current.set(telemetry.arrived("/rank", "POST", []))
+    try:
+        with pytest.raises(ValueError, match="zanzibar"), telemetry.stage("tokenise"):
+            raise ValueError("zanzibar")
+    finally:
+        current.reset(token)
+    (span,) = exporter.get_finished_spans()
+    assert span.attributes["error.type"] == "ValueError"
+    assert "zanzibar" not in span.to_json()
 
 
 @pytest.mark.parametrize("header", [b"", b"zanzibar", b"00-0-0-01", b"\xff\xfe"])
