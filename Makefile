@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export ASSAY_DATA ?= $(if $(wildcard ../shared/data),$(abspath ../shared/data),)
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup demo curve test test-slow lint compile bench serve report clean lock
+.PHONY: help setup demo curve test test-slow lint compile openapi bench serve report clean lock
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ lint: setup ## Check style and types, and that the committed pipelines are the c
 
 compile: setup ## Compile the pipelines to the YAML that Kubeflow runs.
 	$(BIN)/assay compile
+
+openapi: setup ## Write docs/openapi.json, the document of the service's routes.
+	env -i PATH="$$PATH" HOME="$$HOME" $(BIN)/python -m assay.serving.api.openapi > docs/openapi.json
 
 bench: setup ## Run one benchmark: make bench NAME=x [QUICK=1].
 	@test -n "$(NAME)" || { echo "name one: $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/.py//' | xargs)"; exit 2; }

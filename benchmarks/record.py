@@ -44,12 +44,9 @@ def record(
         table.add_row(figure, f"{line['value']:.3f}", f"{line['op']} {line['bound']:g}", met)
     if lines:
         Console(width=120).print(table)
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout
     content = {
         "name": name,
-        "commit": commit.strip(),
+        "commit": commit(),
         "machine": machine(),
         "figures": figures,
         "peers": peers or {},
@@ -59,6 +56,12 @@ def record(
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(content, indent=1) + "\n")
     return file
+
+
+def commit() -> str:
+    """Of the code that runs."""
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return told.stdout.strip()
 
 
 def machine() -> str:

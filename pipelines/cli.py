@@ -360,12 +360,24 @@ def serve(
     version: Annotated[str | None, typer.Option(help="Which version [default: the champion].")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 3000,
+    follow: Annotated[bool, typer.Option("--follow", help="Swap to each new champion.")] = False,
+    shadow_share: Annotated[
+        float | None, typer.Option(help="Share of lists that the challenger scores too; only logged.")
+    ] = None,
+    canary_share: Annotated[
+        float | None, typer.Option(help="Share of requests that the challenger answers.")
+    ] = None,
 ) -> None:
     """Serve the champion: /rank, /score, /embed, /info, /livez, /readyz."""
     from assay.serving.run import serve as run_serve
+    from assay.serving.versions.settings import Following
 
     try:
-        code = run_serve(name, version, host, port)
+        mode = "follow" if follow else None
+        following = Following.from_environment(
+            mode=mode, shadow_share=shadow_share, canary_share=canary_share
+        )
+        code = run_serve(name, version, host, port, following)
     except ValueError as error:
         if isinstance(error, BadInput):
             raise
@@ -376,17 +388,46 @@ def serve(
 
 @app.command()
 def bundle(
-    image: Annotated[str, typer.Option(help="Image that the Deployment runs.")],
     name: Name = _NAME,
     version: Annotated[str | None, typer.Option(help="Which version [default: the champion].")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the overlay.")] = Path("manifests/overlays/champion"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the build context [default: runs/bundle, or none with --image alone]."),
+    ] = None,
+    variant: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
+    from_registry: Annotated[
+        bool,
+        typer.Option(
+            "--from-registry", help="Leave the weights out: the container fetches a version from MLflow."
+        ),
+    ] = False,
+    image: Annotated[
+        str | None, typer.Option(help="Image, with tag or digest: writes the kustomize overlay that runs it.")
+    ] = None,
+    overlay: Annotated[Path, typer.Option(help="Folder of the overlay.")] = Path(
+        "manifests/overlays/champion"
+    ),
 ) -> None:
-    """Write a kustomize overlay that pins image and model version."""
-    from assay.components.core import tracking
-    from assay.serving.image.overlay import write_overlay
+    """Write what a container of a version is built from, a bento too; and what Kubernetes runs it by.
 
-    found = tracking.find_version(tracking.connect(), name, version)
-    print(write_overlay(image, name, str(found.version), out))
+    The context holds a Containerfile, code, weights, pinned requirements and an SBOM; its README has the next
+    commands. The overlay pins image and model version. The last lines on stdout are the folders.
+
+    Exit codes: 0 written; 1 failed; 2 bad input.
+
+    Example: assay bundle --name assay-search --variant cpu --out runs/bundle
+    """
+    from assay.pipelines.bundling import bundled
+
+    try:
+        written = bundled(name, version, out, variant, from_registry, image, overlay)
+    except ValueError as error:
+        if isinstance(error, BadInput):
+            raise
+        print(f"failed: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    for folder in written:
+        print(folder)
 
 
 @app.command()

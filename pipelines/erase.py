@@ -23,16 +23,17 @@ from assay.components.ingest.privacy import WRITTEN, pseudonym
 from assay.pipelines.exporting import mark_stale, renewed
 from assay.pipelines.forgotten import (
     ROW_IDS,
-    SQLITE,
     VOCABULARY,
     WEIGHTS,
     Forget,
     among,
     distinctive,
     holds,
+    is_sqlite,
     parquet_without,
     ranking_without,
     samples_without,
+    sqlite_replaced,
     sqlite_without,
     strings,
     text_without,
@@ -167,7 +168,9 @@ def _names_people(file: Path) -> int:
 
 def _known(user: str, runs: Path, key: bytes | None) -> Forget:
     """All that is this user's."""
-    forget = Forget(people={user} | ({pseudonym(user, key)} if key else set()))
+    # Feedback bears pseudonyms already; `ingest` with a key makes pseudonyms of those.
+    once = {pseudonym(user, key)} if key else set()
+    forget = Forget(people={user} | once | {pseudonym(one, key) for one in once if key})
     named = [(file, table) for file, table in _tables(runs) if "user_id" in table.column_names]
     mine, others = _split(named, forget)
     # Sessions first: a row may name the session alone. One that names another user is not this user's.
@@ -297,10 +300,7 @@ def _rewritten(file: Path, forget: Forget, texts: set[str]) -> int:
         return parquet_without(file, forget, texts)
     if file.suffix in WEIGHTS or file.name in (LOCK, *VOCABULARY):
         return 0
-    with file.open("rb") as stream:
-        if stream.read(len(SQLITE)) == SQLITE:
-            return sqlite_without(file, forget)
-    return text_without(file, forget)
+    return sqlite_without(file, forget) if is_sqlite(file) else text_without(file, forget)
 
 
 def _note(done: Erased, runs: Path, path: Path, count: int) -> None:
@@ -311,22 +311,30 @@ def _note(done: Erased, runs: Path, path: Path, count: int) -> None:
 
 def _manifests(runs: Path, done: Erased) -> None:
     """New hashes and counts; a hash that changed is changed wherever a text names it."""
-    renamed: dict[str, str] = {}
+    changed = []
     for file in sorted(runs.rglob(MANIFEST)):
         about, folder = json.loads(file.read_text()), file.parent
-        if "sha256" not in about or about["sha256"] == (now := sha256_of(folder)):
-            continue
-        renamed[about["sha256"]] = now
+        if "sha256" in about and about["sha256"] != (now := sha256_of(folder)):
+            changed.append((file, about, now))
+    renamed = {about["sha256"]: now for _, about, now in changed}
+    if not renamed:
+        return
+    # A registry's tags name the hash of a version's canary set. First: once manifests are right, an erasure
+    # that was cut off could not tell which hash was which.
+    for file in _files(runs):
+        if is_sqlite(file):
+            _note(done, runs, file, sqlite_replaced(file, renamed))
+    for file, about, now in changed:
         about["sha256"] = now
-        _counts(folder, about)
+        _counts(file.parent, about)
         write_json(file, about)
         _note(done, runs, file, 1)
-    changed = re.compile("|".join(renamed) or "(?!)")
+    old = re.compile("|".join(renamed))
     for file in _files(runs):
         if file.suffix == ".json" and file.name not in VOCABULARY:
             text = file.read_text(encoding="utf-8", errors="replace")
-            if changed.search(text):
-                write_json(file, json.loads(changed.sub(lambda match: renamed[match.group()], text)))
+            if old.search(text):
+                write_json(file, json.loads(old.sub(lambda match: renamed[match.group()], text)))
                 _note(done, runs, file, 1)
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -306,13 +306,28 @@ def _cell(text: str) -> str:
     return html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
 
 
+def is_sqlite(file: Path) -> bool:
+    """Whether a file is a database."""
+    with file.open("rb") as stream:
+        return stream.read(len(SQLITE)) == SQLITE
+
+
 def sqlite_without(file: Path, forget: Forget) -> int:
     """Replace words in all text columns of a database; what that frees is overwritten. Returns the values."""
-    words, count = forget.words(), 0
+    return _sqlite_changed(file, forget.words().without)
+
+
+def sqlite_replaced(file: Path, names: Mapping[str, str]) -> int:
+    """Replace whole values in all text columns of a database. Returns how many."""
+    return _sqlite_changed(file, lambda value: (names[value], 1) if value in names else (value, 0))
+
+
+def _sqlite_changed(file: Path, change: Callable[[str], tuple[str, int]]) -> int:
+    count = 0
     with closing(sqlite3.connect(file)) as base:
         base.execute("PRAGMA secure_delete = ON")
         for table, column, rowid, value in list(_sqlite_texts(base)):
-            after, places = words.without(value)
+            after, places = change(value)
             if places:
                 base.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (after, rowid))
                 count += 1

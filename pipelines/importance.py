@@ -173,6 +173,7 @@ def importance(
         models=dsl.Collected(models),
         encoder=scored.encoder,
         evidence=evaluated.outputs["evidence"],
+        predictions=evaluated.outputs["predictions"],
         name=name,
         task=task,
         run_hash=run_hash,

@@ -15,6 +15,7 @@ from pathlib import Path
 from assay.components.core.errors import BadInput
 from assay.serving import environment
 from assay.serving.limits import Limits
+from assay.serving.versions.settings import Following
 
 SERVICE = "assay.serving.service:Assay"
 
@@ -26,7 +27,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay"
 
 
-def serve(name: str, version: str | None = None, host: str = "127.0.0.1", port: int = 3000) -> int:
+def serve(
+    name: str,
+    version: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 3000,
+    following: Following | None = None,
+) -> int:
     """Fetch a registered version, check it, and serve it until a signal comes.
 
     Where `ASSAY_BUNDLE` names a folder, that bundle is served and the registry is not asked.
@@ -37,32 +44,44 @@ def serve(name: str, version: str | None = None, host: str = "127.0.0.1", port: 
         version: Its number; None for the champion.
         host: Address to listen on.
         port: Port to listen on.
+        following: Which versions replace it while it runs; None as the environment says.
 
     Returns:
         The service's exit code: 0 after a signal that it followed, 1 if it could not start.
 
     Raises:
-        BadInput: There is no such version, no champion, or the bundle is damaged.
+        BadInput: There is no such version, no champion, or the bundle is damaged; or the settings contradict
+            each other.
         ValueError: The registry's weights are not those that were registered.
     """
-    from assay.components.core import tracking
-    from assay.serving.versions.bundle import Bundle, make_bundle
+    from assay.serving.versions.bundle import Bundle
+    from assay.serving.versions.fetch import prepare
+    from assay.serving.versions.starting import Started, starting
 
     Limits.from_environment()  # A wrong limit is told here, not by a worker that cannot start.
-    with _passing_signals_on() as run:
-        if folder := os.environ.get(environment.BUNDLE):
-            bundle = Bundle.open(folder)
+    following = following or Following.from_environment()
+    folder = os.environ.get(environment.BUNDLE)
+    if folder and (following.shares or following.mode != "pinned"):
+        raise BadInput(
+            f"{environment.BUNDLE} names one bundle, which nothing can replace: unset it to follow"
+        )
+    if version and following.mode != "pinned":
+        raise BadInput(f"version {version} and mode {following.mode}: name a version or follow the champion")
+    with _passing_signals_on() as run, contextlib.ExitStack() as served:
+        if folder:
+            started = Started(Bundle.open(folder), following.environment())
+            prepare(started.bundle)
         else:
-            # By number: a promotion must not replace what a running service's next worker opens.
-            number = str(tracking.find_version(tracking.connect(), name, version).version)
-            place = re.sub(r"[^\w.-]", "_", name), number
-            bundle = make_bundle(name, number, cache_folder().joinpath(*place))
+            at = re.sub(r"[^\w.-]", "_", f"{host}-{port}")
+            started = served.enter_context(starting(name, version, cache_folder(), at, following))
+        bundle = started.bundle
         what = f"{bundle.name} version {bundle.version} ({bundle.kind})"
         print(f"serving {what} on http://{host}:{port}", file=sys.stderr, flush=True)
         return run(
             [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", host, "--port", str(port)],
             {
                 **os.environ,
+                **started.variables,
                 environment.BUNDLE: str(bundle.folder.resolve()),
                 # BentoML reports each start to its makers unless told not to.
                 "BENTOML_DO_NOT_TRACK": "True",
@@ -109,11 +128,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m assay.serving.run", description="Serve a registered version.")
     parser.add_argument("--name", default=name or "assay-search", help=f"also {environment.NAME}")
     parser.add_argument("--version", default=version or None, help=f"also {environment.VERSION}")
+    parser.add_argument("--follow", action="store_true", help="serve the champion, whichever it is by now")
+    parser.add_argument("--shadow-share", type=float, help="of lists that the challenger scores too; logged")
+    parser.add_argument("--canary-share", type=float, help="of requests that the challenger answers")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
     given = parser.parse_args(arguments)
     try:
-        return serve(given.name, given.version, given.host, given.port)
+        following = Following.from_environment(
+            mode="follow" if given.follow else None,
+            shadow_share=given.shadow_share,
+            canary_share=given.canary_share,
+        )
+        return serve(given.name, given.version, given.host, given.port, following)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, BadInput) else 1

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable
+from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 import numpy as np
@@ -13,14 +15,15 @@ from assay.serving.door.refused import Refused
 from assay.serving.engine.batcher import Batcher, Full, RowFailed, TooLate
 from assay.serving.engine.cache import Cache
 from assay.serving.engine.compute import Compute
-from assay.serving.engine.served import ServedModel
 from assay.serving.engine.watching import Watching
 from assay.serving.feedback.log import FeedbackLog
 from assay.serving.feedback.settings import FeedbackSettings
 from assay.serving.limits import Limits
 from assay.serving.telemetry.metrics import Queue
-from assay.serving.telemetry.telemetry import Telemetry
-from assay.serving.versions.stage import Stage
+from assay.serving.telemetry.request import current
+from assay.serving.telemetry.telemetry import Model, Telemetry
+from assay.serving.versions.opening import open_stage
+from assay.serving.versions.shadow import Shadow, Shadowed
 
 logger = logging.getLogger("bentoml.assay")
 Answer = TypeVar("Answer")
@@ -44,15 +47,18 @@ class Runtime:
         self.feedback: FeedbackLog | None = None
         self.feedback_settings = FeedbackSettings.from_environment()
         self.draining = False
-        self._tasks: set[asyncio.Task] = set()
 
-    async def start(self, stage: Stage) -> None:
-        """Begin to answer, with a stage whose champion is open.
+    async def start(self) -> None:
+        """Open what is to be served, warm it up, and begin to answer.
 
         Raises:
-            BadInput: The feedback folder cannot be used.
+            BadInput: The bundle is damaged, or the feedback folder cannot be used.
         """
-        self.stage = stage
+        self.stage = open_stage(self._version_changed)
+        self._tell_versions()
+        log = self.stage.settings.shadow_log
+        self._shadow = Shadow(self.stage, Path(log) if log else None, self._busy, self._shadowed)
+        self.telemetry.shadow_from(self._shadow)
         self.telemetry.start()
         self.batcher.start()
         self.telemetry.queue_from(
@@ -61,18 +67,19 @@ class Runtime:
         if self.feedback_settings.on:
             self.feedback = FeedbackLog(self.feedback_settings)
             await self.feedback.start()
-            self.telemetry.feedback_from(self.feedback.totals)
-        self.later(stage.watch())
+            self.telemetry.feedback_from(self.feedback)
+        self._watch = asyncio.create_task(self.stage.watch(), name="versions")
         self._drain_on_signal()
         self.telemetry.ready(True)
 
     async def close(self) -> None:
         """Answer what waits, keep what was told, and end."""
-        for task in self._tasks:
-            task.cancel()
+        self._watch.cancel()
         await self.batcher.close()
         if self.feedback is not None:
             await self.feedback.close()
+        self._shadow.close()
+        self.stage.close()
         self.telemetry.close()
 
     @property
@@ -99,7 +106,8 @@ class Runtime:
         """An answer of the engine.
 
         Raises:
-            Refused: 429 where the queue is full, 504 where it was too late, 422 where a row cannot be computed.
+            Refused: 429 where the queue is full, 504 where it was too late, 422 where a row cannot be
+                computed.
         """
         try:
             return await work
@@ -110,20 +118,35 @@ class Runtime:
         except RowFailed as failed:
             raise Refused(422, "failed", f"{failed}; send the others without it") from None
 
-    def shadow(self, key: str, rows: list[tuple[str, str]], scores: np.ndarray, model: ServedModel) -> None:
-        """Have the challenger score a list too, after its answer, where the list is in its share."""
-        self.stage.shadow(key, rows, scores, model)
+    def shadow(self, key: str, rows: list[tuple[str, str]], scores: np.ndarray, version: str) -> None:
+        """Have the challenger score a list too, where the list is in its share; returns at once.
 
-    def later(self, work: Awaitable) -> None:
-        """Do something beside the answers; what goes wrong there is logged."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._over)
+        Args:
+            key: By which the version was chosen.
+            rows: Of the list.
+            scores: (n,) that answered.
+            version: Whose they are.
+        """
+        self._shadow.consider(key, request_id(), version, rows, scores)
 
-    def _over(self, task: asyncio.Task) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("beside the answers", exc_info=error)
+    def _busy(self) -> bool:
+        return self.batcher.waiting_tokens > self.limits.batch_tokens
+
+    def _shadowed(self, found: Shadowed) -> None:
+        self.telemetry.shadow("compared", found.correlation, found.top_agrees)
+
+    def _version_changed(self, outcome: str, version: str) -> None:
+        if outcome in ("swapped", "refused", "rolled back"):
+            self.telemetry.swap(outcome.replace(" ", "_"))
+        self._tell_versions()
+
+    def _tell_versions(self) -> None:
+        self.telemetry.models(
+            *(
+                Model(model.name, model.version, model.backend, model.sha256["ranker"], role)
+                for role, model in self.stage.open_versions().items()
+            )
+        )
 
     def _drain_on_signal(self) -> None:
         """At SIGTERM first be not ready, so that a balancer sends the next requests elsewhere; then end.
@@ -131,19 +154,27 @@ class Runtime:
         The server's own handler stops listening at once, and who connects then is turned away.
         """
         loop, end = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+        if not callable(end):
+            return
 
-        def drain(number: int, frame: object) -> None:
+        def drain(number: int, frame: FrameType | None) -> None:
             if self.draining or not self.limits.drain_seconds:
                 # A second signal will not wait.
                 self.draining = True
-                end(number, frame)  # type: ignore[operator, arg-type, misc]
+                end(number, frame)
                 return
             self.draining = True
             self.telemetry.ready(False)
-            loop.call_soon_threadsafe(loop.call_later, self.limits.drain_seconds, end, number, None)
+            loop.call_soon_threadsafe(lambda: loop.call_later(self.limits.drain_seconds, end, number, frame))
 
-        if callable(end):
-            signal.signal(signal.SIGTERM, drain)
+        signal.signal(signal.SIGTERM, drain)
+
+
+def request_id() -> str:
+    """Of the request that this task answers."""
+    request = current.get()
+    # There is one wherever a route is asked by HTTP.
+    return request.id if request is not None else "-"
 
 
 def _too_busy(full: Full) -> Refused:

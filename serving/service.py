@@ -55,10 +55,8 @@ class Assay:
     @bentoml.on_startup
     async def start(self) -> None:
         """Open what is to be served, warm it up, and be ready."""
-        from assay.serving.versions.stage import open_stage
-
         with _or_stop():
-            await RUNTIME.start(await open_stage(TELEMETRY))
+            await RUNTIME.start()
 
     @bentoml.on_shutdown
     async def end(self) -> None:
@@ -70,7 +68,7 @@ class Assay:
         return RUNTIME.ready
 
     async def __is_alive__(self) -> bool:
-        """What `/livez` answers: false where the batcher ended by a fault, for then only a new start helps."""
+        """What `/livez` answers: false where the batcher ended by a fault; a new start helps then."""
         return RUNTIME.batcher.alive
 
     @bentoml.api(route="/rank")

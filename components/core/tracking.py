@@ -23,6 +23,16 @@ STORES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "file", "da
 PARTS = ("ranker", "encoder")
 """The folders of a registered version, each with its sha256 in tag `assay.<part>_sha256`."""
 
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow answers where there is no such thing."""
+
+CANARY = "canary"
+"""The folder of test rows with the scores that the version gave them; older versions have none."""
+
+
+class WrongWeightsError(ValueError):
+    """A part of a version is not what was registered."""
+
 
 def default_uri() -> str:
     """`MLFLOW_TRACKING_URI` where set, else sqlite in `runs/mlflow.db`; made absolute."""
@@ -73,7 +83,7 @@ def version_by_alias(client: MlflowClient, name: str, alias: str) -> ModelVersio
     try:
         return client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code in _ABSENT:
             return None
         raise
 
@@ -114,31 +124,42 @@ def find_version(client: MlflowClient, name: str, version: str | None = None) ->
     try:
         return client.get_model_version(name, str(version))
     except MlflowException as error:
+        if error.error_code not in _ABSENT:
+            raise
         raise BadInput(f"{name} has no version {version} in {default_uri()}: {error.message}") from error
 
 
-def download_version(client: MlflowClient, version: ModelVersion) -> dict[str, Path]:
+def download_version(
+    client: MlflowClient, version: ModelVersion, folder: str | Path | None = None
+) -> dict[str, Path]:
     """Local folders of a version's parts, each checked against its sha256.
 
+    Args:
+        client: Of the registry.
+        version: The version.
+        folder: Where they are copied to; None leaves the place to MLflow, which never clears it.
+
     Returns:
-        {"ranker": folder, "encoder": folder}.
+        {"ranker": folder, "encoder": folder}, and "canary" where the version has one.
 
     Raises:
-        ValueError: The weights are not those that were registered.
+        WrongWeightsError: A part is not what was registered.
     """
     import mlflow
 
-    root = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+    where = None if folder is None else str(folder)
+    uri = f"models:/{version.name}/{version.version}"
+    root = Path(mlflow.artifacts.download_artifacts(uri, dst_path=where)) / "artifacts"
+    canary = (CANARY,) if (root / CANARY).is_dir() else ()
     folders = {}
-    for part in PARTS:
-        folder = root / "artifacts" / part
-        expected, found = version.tags.get(f"{TAG}{part}_sha256"), sha256_of(folder)
+    for part in (*PARTS, *canary):
+        expected, found = version.tags.get(f"{TAG}{part}_sha256"), sha256_of(root / part)
         if expected != found:
-            raise ValueError(
+            raise WrongWeightsError(
                 f"{version.name} version {version.version}: {part} has sha256 {found}, "
                 f"registered was {expected}: refused"
             )
-        folders[part] = folder
+        folders[part] = root / part
     return folders
 
 

@@ -12,6 +12,7 @@ def register(
     models: dsl.Input[List[dsl.Model]],
     encoder: dsl.Input[dsl.Model],
     evidence: dsl.Input[dsl.Artifact],
+    predictions: dsl.Input[dsl.Dataset],
     name: str,
     task: str,
     run_hash: str,
@@ -23,6 +24,7 @@ def register(
         models: Rankers of the arms, the challenger first.
         encoder: The encoder of `embed`, kept beside it for `/embed`.
         evidence: What `evaluate` found.
+        predictions: Its scores of the test rows; a few go with the version, as its canary set.
         name: Of the registered model.
         task: Its task.
         run_hash: What the run is a function of; the same run registers once.
@@ -33,5 +35,6 @@ def register(
     from assay.components.core.manifest import cpu_seconds
     from assay.components.register.register import register as run
 
-    version = run(name, task, run_hash, evidence.path, samples.path, models[0].path, encoder.path)
+    inputs = (evidence.path, samples.path, models[0].path, encoder.path, predictions.path)
+    version = run(name, task, run_hash, *inputs)
     return (version, cpu_seconds())

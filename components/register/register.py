@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from assay.components.core import tracking
 from assay.components.core.manifest import library_versions, read_manifest, sha256_of
 from assay.components.core.progress import say
+from assay.components.register.canary import write_canary
 
 _REQUIREMENTS = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pandas")
 
@@ -22,6 +24,7 @@ def register(
     samples_folder: str,
     model_folder: str,
     encoder_folder: str,
+    predictions_folder: str,
 ) -> str:
     """Log the run and register the challenger; the same run hash and weights give the same version.
 
@@ -33,6 +36,7 @@ def register(
         samples_folder: Its manifest is the dataset's lineage.
         model_folder: Holds `ranker/`.
         encoder_folder: The encoder of `embed`.
+        predictions_folder: Holds `predictions.parquet`; a few of its rows become the canary set.
 
     Returns:
         The version's number. Alias `challenger` points to it, or to a newer one.
@@ -54,7 +58,10 @@ def register(
     facts = read_manifest(samples_folder)
     trained = read_manifest(model_folder)
     mlflow.set_experiment(experiment_id=tracking.experiment_id(client, name))
-    with mlflow.start_run(run_name=f"{task}-{run_hash[:8]}") as run:
+    with (
+        tempfile.TemporaryDirectory() as kept,
+        mlflow.start_run(run_name=f"{task}-{run_hash[:8]}") as run,
+    ):
         mlflow.set_tags({f"{tracking.TAG}run_hash": run_hash, f"{tracking.TAG}verdict": evidence["verdict"]})
         mlflow.log_params(
             {
@@ -65,7 +72,10 @@ def register(
         )
         mlflow.log_input(_dataset(facts), context="training")
         mlflow.log_artifact(str(Path(evidence_folder) / "evidence.json"))
-        info = _log_model({"ranker": str(ranker), "encoder": encoder_folder})
+        canary = Path(kept) / tracking.CANARY
+        write_canary(canary, samples_folder, predictions_folder, evidence, task)
+        shas[tracking.CANARY] = sha256_of(canary)
+        info = _log_model({"ranker": str(ranker), "encoder": encoder_folder, tracking.CANARY: str(canary)})
         mlflow.log_metrics(_metrics(evidence), model_id=info.model_id)
         tags = {
             "run_hash": run_hash,

@@ -83,8 +83,12 @@ class RankRequest(bentoml.IODescriptor):
     diversity: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
         default=0.0, description="0 orders by score alone; towards 1, items unlike those before them."
     )
+    query_id: ShortId | None = Field(
+        default=None,
+        description="Of the list, where the caller makes it (UUIDv7); sent again, it gives the same list.",
+    )
     user_id: ShortId | None = Field(
-        default=None, description="For the log of what was served, pseudonymised."
+        default=None, description="Whose list it is: its key to a version, and pseudonymised in the log."
     )
     session_id: ShortId | None = Field(default=None, description="For the log of what was served.")
 

@@ -15,17 +15,17 @@ from assay.serving.engine.diversity import maximal_marginal_relevance
 from assay.serving.engine.served import ServedModel
 from assay.serving.feedback.exploration import shown_order
 from assay.serving.feedback.log import Full, NotKept
-from assay.serving.feedback.records import Event, Served, Shown
-from assay.serving.runtime import Runtime
-from assay.serving.telemetry.request import current
+from assay.serving.feedback.records import Event, Served, Shown, new_query_id
+from assay.serving.runtime import Runtime, request_id
 
 
 async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnswer:
     """The candidates of a list in the order in which they are to be shown."""
     ids = [candidate.id for candidate in body.candidates]
     rows = [(body.context, candidate.text) for candidate in body.candidates]
-    query_id, shown = _request_id(), body.top_k or len(ids)
-    with runtime.stage.using(body.user_id or body.session_id or query_id) as model:
+    query_id, shown = body.query_id or new_query_id(), body.top_k or len(ids)
+    key = body.user_id or body.session_id or query_id
+    with runtime.stage.using(key) as model:
         scored = await _logits(runtime, model, rows)
         if body.diversity and len(ids) > 1:
             texts = [candidate.text for candidate in body.candidates]
@@ -46,7 +46,7 @@ async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnsw
         runtime.feedback.served(
             Served(query_id, body.context, model.name, model.version, items, body.user_id, body.session_id)
         )
-    runtime.shadow(query_id, rows, scored.values, model)
+    runtime.shadow(key, rows, scored.values, model.version)
     return answers.RankAnswer(
         name=model.name,
         version=model.version,
@@ -58,7 +58,7 @@ async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnsw
 
 async def rerank(runtime: Runtime, body: contract.RerankRequest) -> answers.RerankAnswer:
     """Documents by falling relevance, in the shape of Cohere and Jina."""
-    with runtime.stage.using(_request_id()) as model:
+    with runtime.stage.using(request_id()) as model:
         scored = await _logits(runtime, model, [(body.query, document) for document in body.documents])
     order = sorted(range(len(body.documents)), key=lambda i: (-scored.values[i], i))
     results = [
@@ -71,13 +71,13 @@ async def rerank(runtime: Runtime, body: contract.RerankRequest) -> answers.Rera
     ]
     meta = {"api_version": {"version": "1"}, "truncated": np.flatnonzero(scored.truncated).tolist()}
     return answers.RerankAnswer(
-        id=_request_id(), model=body.model or f"{model.name}/{model.version}", results=results, meta=meta
+        id=request_id(), model=body.model or f"{model.name}/{model.version}", results=results, meta=meta
     )
 
 
 async def score(runtime: Runtime, body: contract.ScoreRequest) -> answers.ScoreAnswer:
     """Scores of pairs, in their order."""
-    with runtime.stage.using(_request_id()) as model:
+    with runtime.stage.using(request_id()) as model:
         scored = await _logits(runtime, model, [(pair.context, pair.text) for pair in body.pairs])
     return answers.ScoreAnswer(
         name=model.name,
@@ -89,7 +89,7 @@ async def score(runtime: Runtime, body: contract.ScoreRequest) -> answers.ScoreA
 
 async def embed(runtime: Runtime, body: contract.EmbedRequest) -> answers.EmbedAnswer:
     """Vectors of texts, in their order."""
-    with runtime.stage.using(_request_id()) as model:
+    with runtime.stage.using(request_id()) as model:
         ASKED.get().version = model.version
         found = await runtime.answered(runtime.compute.vectors(model, body.texts, ASKED.get().deadline))
     return answers.EmbedAnswer(
@@ -121,7 +121,7 @@ async def feedback(runtime: Runtime, body: contract.FeedbackRequest) -> answers.
 
 async def info(runtime: Runtime) -> answers.InfoAnswer:
     """What is served, and what may be asked."""
-    with runtime.stage.using(_request_id()) as model:
+    with runtime.stage.using(request_id()) as model:
         ASKED.get().version = model.version
         return answers.InfoAnswer(
             name=model.name,
@@ -146,12 +146,6 @@ async def _logits(runtime: Runtime, model: ServedModel, rows: list[tuple[str, st
     this = ASKED.get()
     this.version = model.version
     return await runtime.answered(runtime.compute.logits(model, rows, this.deadline))
-
-
-def _request_id() -> str:
-    request = current.get()
-    # There is one wherever a route is asked by HTTP.
-    return request.id if request is not None else "-"
 
 
 def _seconds(event: contract.FeedbackEvent) -> float | None:

@@ -160,7 +160,6 @@ class Door:
 
     async def _watched(self, scope: Message, receive: Receive, send: Send, this: Asked) -> None:
         """Answer until the deadline, or until the caller is gone: nobody computes for nobody."""
-        loop = asyncio.get_running_loop()
         sent = False
 
         async def once(message: Message) -> None:
@@ -169,7 +168,7 @@ class Door:
             await send(message)
 
         first = await receive()  # The body is here already, or there is none to wait for.
-        left = loop.create_task(receive())
+        left: asyncio.Future[Message] = asyncio.ensure_future(receive())
 
         async def again() -> Message:
             nonlocal first
@@ -178,10 +177,11 @@ class Door:
                 return message
             return await asyncio.shield(left)
 
-        work = loop.create_task(self.app(scope, again, once))
+        work: asyncio.Future[None] = asyncio.ensure_future(self.app(scope, again, once))
         try:
             seconds = max(0.0, this.deadline - time.monotonic())
-            await asyncio.wait({work, left}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            both: list[asyncio.Future[Any]] = [work, left]
+            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if work.done() or sent:
                 return await work
             work.cancel()

@@ -125,7 +125,7 @@ class Batcher:
         self.waiting: deque[_Waiting] = deque()
         self.waiting_tokens = 0
         self.pace = 0.0
-        """Seconds a token, over the last batches; 0 before the first."""
+        """Seconds a token, over the last batches that were half full or more; 0 before the first of them."""
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._task: asyncio.Task | None = None
@@ -279,10 +279,12 @@ class Batcher:
 
     def _told(self, batch: _Batch, rows: Sequence[Row], seconds: float, results: list) -> None:
         tokens = sum(len(row.ids) for row in rows)
-        pace = seconds / tokens
-        self.pace = pace if not self.pace else 0.9 * self.pace + 0.1 * pace
+        padded = len(rows) * max(len(row.ids) for row in rows)
+        # A small batch costs more a token, and says nothing of how fast a queue would be worked off.
+        if 2 * padded >= self.batch_tokens:
+            pace = seconds / tokens
+            self.pace = pace if not self.pace else 0.9 * self.pace + 0.1 * pace
         if self.watcher is not None:
-            padded = len(rows) * max(len(row.ids) for row in rows)
             whose = [entry.whose for entry, _ in batch.rows]
             self.watcher.batch(batch.part, len(rows), tokens, padded, seconds, whose)
             failed = sum(isinstance(result, Exception) for result in results)

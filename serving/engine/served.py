@@ -7,8 +7,9 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
+from assay.serving.engine.backends.choose import BackendSettings, open_networks
 from assay.serving.engine.backends.cosine import ScaledCosine
-from assay.serving.engine.backends.network import Network, open_network
+from assay.serving.engine.backends.network import Network
 from assay.serving.engine.tokens import Tokenizer, Tokens
 from assay.serving.versions.bundle import Bundle
 
@@ -84,27 +85,21 @@ class ServedModel:
         self.backend = ranker.network.backend
 
     @classmethod
-    def open(cls, bundle: Bundle) -> ServedModel:
+    def open(cls, bundle: Bundle, settings: BackendSettings | None = None) -> ServedModel:
         """Open a checked bundle and use every part once, so that the first caller does not pay for it.
 
         Args:
             bundle: It.
+            settings: Which backend; None as the environment says.
 
         Raises:
-            BadInput: A file is damaged, the backend cannot run here, or a number is not finite: these weights
-                cannot rank.
+            BadInput: A file is damaged, the backend is refused, or it cannot run here.
+            ArithmeticError: A number is not finite: these weights cannot rank.
         """
-        ranker = OpenPart(
-            Tokenizer(bundle.ranker),
-            open_network(bundle.ranker, bundle.kind, "torch-fp32"),
-            bundle.sha256["ranker"],
-            bundle.version,
-        )
-        encoder = OpenPart(
-            Tokenizer(bundle.encoder),
-            open_network(bundle.encoder, "encoder", "torch-fp32"),
-            bundle.sha256["encoder"],
-            bundle.version,
+        settings = settings or BackendSettings.from_environment()
+        ranker, encoder = (
+            OpenPart(Tokenizer(bundle.folder / part), network, bundle.sha256[part], bundle.version)
+            for part, network in zip(("ranker", "encoder"), open_networks(bundle, settings), strict=True)
         )
         head = ScaledCosine.open(bundle.ranker) if bundle.kind == "bi" else None
         model = cls(bundle, ranker, encoder, head)

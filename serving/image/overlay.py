@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ _IMAGE = re.compile(
 )
 
 
-def write_overlay(image: str, name: str, version: str, folder: str | Path, base: str | Path = BASE) -> Path:
+def write_overlay(
+    image: str,
+    name: str,
+    version: str,
+    folder: str | Path,
+    base: str | Path = BASE,
+    components: Sequence[str] = (),
+) -> Path:
     """Write an overlay that names an image and a model version.
 
     Args:
@@ -31,6 +39,7 @@ def write_overlay(image: str, name: str, version: str, folder: str | Path, base:
         version: Number of its version.
         folder: Where; its three files are replaced, what else is there is left.
         base: Folder of the base.
+        components: Names of folders in `components` beside the base, such as `gpu`.
 
     Returns:
         The folder. `kubectl apply --kustomize FOLDER` applies it.
@@ -39,22 +48,22 @@ def write_overlay(image: str, name: str, version: str, folder: str | Path, base:
         BadInput: The image names neither tag nor digest, the version is no number, or there is no base.
     """
     folder, base = Path(folder).absolute(), Path(base).absolute()
-    match = _IMAGE.match(image)
-    if match is None or not (match["tag"] or match["digest"]):
-        raise BadInput(f"image {image!r}: name it with a tag or a digest, or pods may run different ones")
+    match = check_image(image)
     if not re.fullmatch(r"[1-9][0-9]*", str(version)):
         raise BadInput(f"version {version!r}: give its number, for an alias may move under the pods")
     if not (base / "kustomization.yaml").is_file():
         raise BadInput(f"{base} is no kustomize base: it holds no kustomization.yaml")
 
+    beside = base.parent / "components"
     deployment = yaml.safe_load((base / "deployment.yaml").read_text())
     stands_for = deployment["spec"]["template"]["spec"]["containers"][0]["image"].partition(":")[0]
     replaced = {"newName": match["name"], "newTag": match["tag"], "digest": match["digest"]}
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [Path(os.path.relpath(base, folder)).as_posix()],
+        "resources": [_relative(base, folder)],
         "images": [{"name": stands_for, **{key: value for key, value in replaced.items() if value}}],
+        **({"components": [_relative(beside / name, folder) for name in components]} if components else {}),
         "patches": [{"path": "model.yaml"}, {"path": "rollout.yaml"}],
     }
     model = {
@@ -75,6 +84,22 @@ def write_overlay(image: str, name: str, version: str, folder: str | Path, base:
     # Last: it names the others.
     _write(folder / "kustomization.yaml", kustomization, "Written by `assay bundle`: one image, one version.")
     return folder
+
+
+def check_image(image: str) -> re.Match[str]:
+    """An image's name, in parts: `name`, `tag`, `digest`.
+
+    Raises:
+        BadInput: It names neither tag nor digest.
+    """
+    match = _IMAGE.match(image)
+    if match is None or not (match["tag"] or match["digest"]):
+        raise BadInput(f"image {image!r}: name it with a tag or a digest, or pods may run different ones")
+    return match
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _write(path: Path, content: dict[str, Any], why: str) -> None:

@@ -18,7 +18,7 @@ FIELDS = ("method", "route", "status", "seconds", "version", "rejected")
 
 
 class JsonLines(logging.Formatter):
-    """A record as one JSON object on one line: time, level, logger, message, then what is known of its request."""
+    """A record as one JSON object on one line: time, level, logger, message, what is known of its request."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from assay.serving.telemetry.instruments import Counter, Gauge, Histogram
 
@@ -20,22 +20,24 @@ STAGES = ("parse", "tokenise", "queue", "model", "respond")
 """`model` is observed once a batch, the others once a request."""
 
 REASONS = (
-    "method",
-    "media_type",
-    "body",
+    "route",
     "key",
+    "body",
     "invalid",
-    "length",
+    "failed",
     "full",
     "deadline",
-    "draining",
+    "disk",
+    "off",
+    "gone",
     "other",
 )
 """Why a request was turned away."""
 
-SWAPS = ("swapped", "refused", "rolled_back", "failed", "other")
+SWAPS = ("swapped", "refused", "rolled_back", "other")
 SHADOWS = ("compared", "skipped", "failed", "other")
-FEEDBACK = ("accepted", "duplicate", "dropped")
+EVENTS = ("accepted", "duplicate", "refused")
+IMPRESSIONS = ("kept", "dropped")
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
 STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS)
@@ -51,6 +53,31 @@ class Queue(NamedTuple):
     requests: int
     tokens: int
     capacity_tokens: int
+
+
+class FeedbackCounts(Protocol):
+    """What is asked of a feedback log: `assay.serving.feedback.log.FeedbackLog` is one."""
+
+    accepted: int
+    duplicates: int
+    refused: int
+    impressions: int
+    dropped: int
+    bytes: int
+    files: int
+    failures: int
+
+    @property
+    def depth(self) -> int:
+        """Rows that wait for the disk."""
+        ...
+
+
+class ShadowCounts(Protocol):
+    """What is asked of a shadow: `assay.serving.versions.shadow.Shadow` is one."""
+
+    skipped: int
+    failed: int
 
 
 def bounded(value: str, choices: tuple[str, ...]) -> str:
@@ -108,7 +135,9 @@ class Metrics:
     padding: Histogram = _histogram(
         "assay_batch_padding_share", "Share of a forward pass's tokens that is padding.", SHARES
     )
-    model_rows: Counter = _counter("assay_model_rows_total", "Rows that a version has computed.", ["version"])
+    model_rows: Counter = _counter(
+        "assay_model_rows_total", "Rows that a version has computed, failed ones included.", ["version"]
+    )
     model_tokens: Counter = _counter(
         "assay_model_tokens_total", "Tokens that a version has computed, without padding.", ["version"]
     )
@@ -134,7 +163,7 @@ class Metrics:
     )
     shadowed: Counter = _counter(
         "assay_shadow_total",
-        "Requests for the challenger in the shadow, by outcome.",
+        "Lists for the challenger in the shadow, by outcome.",
         ["outcome"],
         _each(*SHADOWS),
     )
@@ -142,17 +171,20 @@ class Metrics:
         "assay_shadow_score_correlation", "Correlation of challenger's and champion's scores.", CORRELATIONS
     )
     shadow_top1: Counter = _counter(
-        "assay_shadow_top1_agreed_total", "Compared requests on whose first item both agree."
+        "assay_shadow_top1_agreed_total", "Compared lists on whose first item both agree."
     )
     feedback_events: Counter = _counter(
-        "assay_feedback_events_total",
-        "Feedback events and served impressions, by outcome.",
-        ["outcome"],
-        _each(*FEEDBACK),
+        "assay_feedback_events_total", "Events that callers sent, by outcome.", ["outcome"], _each(*EVENTS)
+    )
+    feedback_impressions: Counter = _counter(
+        "assay_feedback_impressions_total", "Shown items, by outcome.", ["outcome"], _each(*IMPRESSIONS)
     )
     feedback_bytes: Counter = _counter("assay_feedback_bytes_total", "Bytes written to the journal.")
     feedback_files: Counter = _counter("assay_feedback_files_total", "Parquet files that were published.")
-    feedback_queue: Gauge = _gauge("assay_feedback_queue_events", "Events that wait to be written.")
+    feedback_failures: Counter = _counter(
+        "assay_feedback_publish_failures_total", "Tries to publish a Parquet file that failed."
+    )
+    feedback_queue: Gauge = _gauge("assay_feedback_queue_rows", "Rows that wait for the disk.")
     ready: Gauge = _gauge("assay_ready", "1 where /readyz answers 200, else 0.")
 
     def instruments(self) -> Iterator[Counter | Gauge | Histogram]:
@@ -170,7 +202,8 @@ class Exposition:
     def __init__(self, metrics: Metrics):
         self.metrics = metrics
         self.read_queue: Callable[[], Queue] | None = None
-        self.read_feedback: Callable[[], Mapping[str, float]] | None = None
+        self.feedback: FeedbackCounts | None = None
+        self.shadow: ShadowCounts | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus' metrics, read now."""
@@ -181,18 +214,24 @@ class Exposition:
             self.metrics.queue_requests.set(queue.requests)
             self.metrics.queue_tokens.set(queue.tokens)
             self.metrics.queue_capacity.set(queue.capacity_tokens)
-        if self.read_feedback is not None:
-            self._take_feedback(self.read_feedback())
+        if self.feedback is not None:
+            self._take_feedback(self.feedback)
+        if self.shadow is not None:
+            self.metrics.shadowed.count_is(self.shadow.skipped, "skipped")
+            self.metrics.shadowed.count_is(self.shadow.failed, "failed")
         for instrument in self.metrics.instruments():
             yield instrument.collect()
         yield from ProcessCollector(registry=None).collect()
 
-    def _take_feedback(self, counts: Mapping[str, float]) -> None:
-        for outcome in FEEDBACK:
-            self.metrics.feedback_events.count_is(counts.get(outcome, 0.0), outcome)
-        self.metrics.feedback_bytes.count_is(counts.get("bytes", 0.0))
-        self.metrics.feedback_files.count_is(counts.get("files", 0.0))
-        self.metrics.feedback_queue.set(counts.get("queued", 0.0))
+    def _take_feedback(self, log: FeedbackCounts) -> None:
+        for outcome, total in zip(EVENTS, (log.accepted, log.duplicates, log.refused), strict=True):
+            self.metrics.feedback_events.count_is(total, outcome)
+        for outcome, total in zip(IMPRESSIONS, (log.impressions, log.dropped), strict=True):
+            self.metrics.feedback_impressions.count_is(total, outcome)
+        self.metrics.feedback_bytes.count_is(log.bytes)
+        self.metrics.feedback_files.count_is(log.files)
+        self.metrics.feedback_failures.count_is(log.failures)
+        self.metrics.feedback_queue.set(log.depth)
 
     def text(self) -> bytes:
         """UTF-8 in Prometheus' text format 0.0.4."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from assay.serving.telemetry import metrics as names
 from assay.serving.telemetry.logs import log_access, write_logs
-from assay.serving.telemetry.metrics import Exposition, Metrics, Queue, bounded
+from assay.serving.telemetry.metrics import Exposition, FeedbackCounts, Metrics, Queue, ShadowCounts, bounded
 from assay.serving.telemetry.request import Request, current
 from assay.serving.telemetry.settings import TelemetrySettings
 from assay.serving.telemetry.tracing import Tracing, wanted
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PLAIN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 """An id of a caller that goes into logs as it is: too short and too plain for a sentence."""
+
+REASON_OF = {400: "invalid", 404: "route", 405: "route", 499: "gone"}
+"""What BentoML's own refusals are about."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -100,6 +103,9 @@ class Telemetry:
         self.metrics.requests.inc(request.route, str(request.status))
         if not 400 <= request.status < 500:
             self.metrics.request_seconds.observe(seconds, request.route)
+        elif not request.rejected:
+            # BentoML has refused it, and tells nobody why.
+            self._rejected(request, REASON_OF.get(request.status, "other"))
         if request.span is not None and self.tracing is not None:
             self.tracing.answered(request)
         log_access(request, seconds, self.settings.access_log)
@@ -110,10 +116,17 @@ class Telemetry:
         Args:
             reason: One of `metrics.REASONS`.
         """
-        reason = bounded(reason, names.REASONS)
+        self._rejected(current.get(), bounded(reason, names.REASONS))
+
+    def _rejected(self, request: Request | None, reason: str) -> None:
         self.metrics.rejected.inc(reason)
-        if (request := current.get()) is not None:
+        if request is not None:
             request.rejected = reason
+
+    def parsed(self) -> None:
+        """The body of this task's request is read and checked: all since its arrival was `parse`."""
+        if (request := current.get()) is not None:
+            self._stage("parse", time.perf_counter() - request.started, request, "")
 
     # The engine.
 
@@ -129,24 +142,42 @@ class Telemetry:
         """A stage that just ended took `seconds`: where a `with` does not fit, as for the time in a queue."""
         self._stage(name, seconds, request, "")
 
-    def batch(
+    def computed(
         self,
         rows: int,
         tokens: int,
         padded_tokens: int,
         version: str,
+        seconds: float,
         requests: Iterable[Request | None] = (),
-    ) -> Batch:
-        """Context manager around one forward pass.
+    ) -> None:
+        """A batch was computed, just now.
 
         Args:
-            rows: Of the batch.
+            rows: Of the batch, those that failed included.
             tokens: Of its rows, without padding.
             padded_tokens: Rows times width.
-            version: That computes them.
+            version: That computed them.
+            seconds: That it took.
             requests: Whose rows they are: `current.get()` of each when it was queued.
         """
-        return Batch(self, rows, tokens, padded_tokens, version, requests)
+        metrics = self.metrics
+        metrics.stage_seconds.observe(seconds, "model")
+        metrics.batch_tokens.observe(padded_tokens)
+        metrics.batch_rows.observe(rows)
+        metrics.padding.observe(1 - tokens / padded_tokens if padded_tokens else 0.0)
+        metrics.model_seconds.inc(version, by=seconds)
+        metrics.model_rows.inc(version, by=rows)
+        metrics.model_tokens.inc(version, by=tokens)
+        if self.tracing is not None:
+            once = {id(request): request for request in requests if request is not None}
+            about = {
+                "assay.batch.rows": rows,
+                "assay.batch.tokens": tokens,
+                "assay.batch.padded_tokens": padded_tokens,
+                "assay.version": version,
+            }
+            self.tracing.batch(once.values(), seconds, about)
 
     def failed_rows(self, rows: int, version: str) -> None:
         """Rows that failed alone."""
@@ -174,17 +205,21 @@ class Telemetry:
     def models(self, *models: Model) -> None:
         """All versions that are open from now on."""
         self.metrics.model_info.replace({tuple(model): 1.0 for model in models})
+        for model in models:
+            # Shown as 0 from the start: a rate does not see the step to a first sample.
+            self.metrics.model_rows.inc(model.version, by=0)
+            self.metrics.failed_rows.inc(model.version, by=0)
 
     def swap(self, outcome: str) -> None:
         """A version that was offered: one of `metrics.SWAPS`."""
         self.metrics.swaps.inc(bounded(outcome, names.SWAPS))
 
     def shadow(self, outcome: str, correlation: float | None = None, top1: bool = False) -> None:
-        """A request that the challenger should score too.
+        """A list that the challenger was to score too.
 
         Args:
             outcome: One of `metrics.SHADOWS`.
-            correlation: Of the scores, where there are two and they differ.
+            correlation: Of the scores, where there are two.
             top1: Whether both put the same item first.
         """
         self.metrics.shadowed.inc(bounded(outcome, names.SHADOWS))
@@ -193,16 +228,15 @@ class Telemetry:
         if top1:
             self.metrics.shadow_top1.inc()
 
+    def shadow_from(self, shadow: ShadowCounts) -> None:
+        """Ask the shadow at each scrape for the lists that it left out, and those it failed on."""
+        self._exposition.shadow = shadow
+
     # Feedback, and the page itself.
 
-    def feedback_from(self, read: Callable[[], Mapping[str, float]]) -> None:
-        """Ask the feedback log at each scrape.
-
-        Args:
-            read: Gives totals since the start: `accepted`, `duplicate`, `dropped` (events), `bytes`, `files`;
-                and `queued`, the events that wait.
-        """
-        self._exposition.read_feedback = read
+    def feedback_from(self, log: FeedbackCounts) -> None:
+        """Ask the feedback log at each scrape what it has counted."""
+        self._exposition.feedback = log
 
     def exposition(self) -> bytes:
         """The body of `/metrics`."""
@@ -233,54 +267,3 @@ class Stage:
         """End, whether it failed or not."""
         seconds = time.perf_counter() - self._started
         self._telemetry._stage(self._name, seconds, self._request, kind.__name__ if kind else "")
-
-
-class Batch:
-    """What `Telemetry.batch` gives."""
-
-    __slots__ = ("_padded", "_requests", "_rows", "_started", "_telemetry", "_tokens", "_version")
-
-    def __init__(
-        self,
-        telemetry: Telemetry,
-        rows: int,
-        tokens: int,
-        padded: int,
-        version: str,
-        requests: Iterable[Request | None],
-    ):
-        self._telemetry = telemetry
-        self._rows, self._tokens, self._padded = rows, tokens, padded
-        self._version = version
-        self._requests = requests
-
-    def __enter__(self) -> Batch:
-        """Begin."""
-        self._started = time.perf_counter()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
-        """End; a pass that failed counts as time, and not as rows."""
-        seconds = time.perf_counter() - self._started
-        metrics, version = self._telemetry.metrics, self._version
-        metrics.stage_seconds.observe(seconds, "model")
-        metrics.batch_tokens.observe(self._padded)
-        metrics.batch_rows.observe(self._rows)
-        metrics.padding.observe(1 - self._tokens / self._padded if self._padded else 0.0)
-        metrics.model_seconds.inc(version, by=seconds)
-        if kind is None:
-            metrics.model_rows.inc(version, by=self._rows)
-            metrics.model_tokens.inc(version, by=self._tokens)
-        if (tracing := self._telemetry.tracing) is not None:
-            once = {id(request): request for request in self._requests if request is not None}
-            tracing.batch(
-                once.values(),
-                seconds,
-                kind.__name__ if kind else "",
-                {
-                    "assay.batch.rows": self._rows,
-                    "assay.batch.tokens": self._tokens,
-                    "assay.batch.padded_tokens": self._padded,
-                    "assay.version": version,
-                },
-            )

@@ -97,6 +97,7 @@ class Tracing:
 
     def arrived(self, request: Request, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Begin the span of a request, in the trace that its `traceparent` names if it has one."""
+        from opentelemetry.context import Context
         from opentelemetry.trace import SpanKind
 
         carrier = {
@@ -106,7 +107,8 @@ class Tracing:
         }
         span = self._tracer.start_span(
             f"{request.method} {request.route}",
-            context=self._incoming.extract(carrier) if carrier else None,
+            # Of nothing that surrounds us: BentoML's middlewares have a context too.
+            context=self._incoming.extract(carrier, Context()),
             kind=SpanKind.SERVER,
             attributes={
                 "http.request.method": request.method,
@@ -149,7 +151,7 @@ class Tracing:
             failed: Type of the exception that ended it; empty if none did.
             links: OpenTelemetry links.
         """
-        from opentelemetry.trace import set_span_in_context
+        from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
         ended = time.time_ns()
         span = self._tracer.start_span(
@@ -158,11 +160,13 @@ class Tracing:
             start_time=ended - int(seconds * 1e9),
             links=list(links),
         )
-        _end(span, failed, ended)
+        if failed:
+            # Not `record_exception`: a message may quote what the caller sent.
+            span.set_attribute("error.type", failed)
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(end_time=ended)
 
-    def batch(
-        self, requests: Iterable[Request], seconds: float, failed: str, attributes: Mapping[str, Any]
-    ) -> None:
+    def batch(self, requests: Iterable[Request], seconds: float, attributes: Mapping[str, Any]) -> None:
         """The span of a forward pass that ends now, and a `model` span in each of its requests.
 
         A batch has many requests and a span one parent. It is the first request whose span is recorded, so
@@ -172,7 +176,6 @@ class Tracing:
         Args:
             requests: Whose rows were computed, each once; those without a span are left out.
             seconds: That the pass took.
-            failed: Type of the exception that ended it; empty if none did.
             attributes: Numbers and the version.
         """
         from opentelemetry.trace import Link, set_span_in_context
@@ -188,20 +191,10 @@ class Tracing:
             links=[Link(request.span.get_span_context()) for request in recorded],
             attributes={"assay.batch.requests": len(recorded), **attributes},
         )
-        _end(span, failed, ended)
+        span.end(end_time=ended)
         for request in recorded:
-            self.stage(request, "model", seconds, failed, [Link(span.get_span_context())])
+            self.stage(request, "model", seconds, links=[Link(span.get_span_context())])
 
     def close(self) -> None:
         """Send what is left, and end."""
         self.provider.shutdown()
-
-
-def _end(span: Any, failed: str, ended: int) -> None:
-    if failed:
-        from opentelemetry.trace import Status, StatusCode
-
-        # Not `record_exception`: a message may quote what the caller sent.
-        span.set_attribute("error.type", failed)
-        span.set_status(Status(StatusCode.ERROR))
-    span.end(end_time=ended)

@@ -15,6 +15,7 @@ from assay.components.core.errors import BadInput
 from assay.serving import environment
 from assay.serving.image.overlay import ANNOTATION, write_overlay
 from assay.serving.limits import Limits
+from assay.serving.telemetry.settings import TelemetrySettings
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 BASE, EXAMPLE = MANIFESTS / "base", MANIFESTS / "overlays" / "example"
@@ -49,7 +50,7 @@ DATA = OBJECTS["ConfigMap"]["data"]
 def test_the_kustomization_names_every_file_and_a_file_is_a_kind():
     files = {path.name for path in BASE.glob("*.yaml")} - {"kustomization.yaml"}
     assert files == {f"{kind.lower()}.yaml" for kind in OBJECTS}
-    assert set(OBJECTS) == {"ServiceAccount", "ConfigMap", "Deployment", "Service"}
+    assert set(OBJECTS) == {"ServiceAccount", "ConfigMap", "Deployment", "Service", "PodDisruptionBudget"}
 
 
 @pytest.mark.parametrize("kind", OBJECTS)
@@ -78,6 +79,7 @@ def test_selectors_match_the_labels_of_the_pods(objects):
     labels = documents["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
     assert documents["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels
     assert documents["Service"]["spec"]["selector"].items() <= labels
+    assert documents["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"].items() <= labels
     assert {"app.kubernetes.io/name", "app.kubernetes.io/component"} <= dict(labels).keys()
 
 
@@ -113,11 +115,15 @@ def test_the_container_runs_the_service_on_the_port_that_it_declares():
     assert command[command.index("--host") + 1] == "0.0.0.0"
 
 
+READ = {*environment.VARIABLES, *Limits.variables(), *TelemetrySettings.variables()}
+
+
 def test_every_variable_is_one_that_the_service_reads():
-    assert set(DATA) <= {*environment.VARIABLES, *Limits.variables()}
+    assert set(DATA) <= READ
+    TelemetrySettings.from_environment(DATA)
     assert {environment.NAME, environment.VERSION, environment.REGISTRY} <= set(DATA)
     own = {variable["name"] for variable in CONTAINER["env"] if variable["name"].startswith("ASSAY_")}
-    assert own <= {*environment.VARIABLES, *Limits.variables()}
+    assert own <= READ
 
 
 def test_the_limits_are_all_there_and_are_the_defaults():
@@ -127,7 +133,8 @@ def test_the_limits_are_all_there_and_are_the_defaults():
 
 def test_a_pod_has_the_time_to_answer_what_it_took_in():
     [_, seconds] = CONTAINER["lifecycle"]["preStop"]["exec"]["command"]
-    needed = int(seconds) + Limits.from_environment(DATA).timeout_seconds
+    limits = Limits.from_environment(DATA)
+    needed = int(seconds) + limits.drain_seconds + limits.timeout_seconds
     assert POD["terminationGracePeriodSeconds"] > needed
     readiness = CONTAINER["readinessProbe"]
     assert int(seconds) >= readiness["periodSeconds"] * readiness["failureThreshold"]
@@ -151,7 +158,7 @@ def test_a_pod_may_do_nothing_but_serve():
 
 
 def test_the_example_is_what_write_overlay_writes(tmp_path):
-    written = write_overlay("registry.example.com/assay-python:0.1.0", "assay-search", "1", tmp_path / "o")
+    written = write_overlay("registry.example.com/assay-serving:0.1.0", "assay-search", "1", tmp_path / "o")
     for file in written.iterdir():
         content = yaml.safe_load(file.read_text())
         if file.name == "kustomization.yaml":
@@ -215,6 +222,51 @@ def test_a_version_that_is_no_number_is_refused(tmp_path, version):
     with pytest.raises(BadInput, match="give its number"):
         write_overlay("assay:1", "assay-search", version, tmp_path / "overlay")
     assert not (tmp_path / "overlay").exists()
+
+
+COMPONENTS = sorted(path.name for path in (MANIFESTS / "components").iterdir())
+
+
+def with_components(*names: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """What an overlay with components comes to."""
+    for part in ("base", "components"):
+        shutil.copytree(MANIFESTS / part, folder / part)
+    overlay = write_overlay("assay:1", "assay-search", "1", folder / "o", folder / "base", names)
+    return render(overlay)
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in COMPONENTS), COMPONENTS], ids=str)
+def test_components_are_valid_alone_and_together(names, tmp_path):
+    rendered = with_components(*names, folder=tmp_path)
+    for document in rendered.values():
+        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    selected = rendered["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+    if "network" in names:
+        assert rendered["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= selected
+    if "autoscaling" in names:
+        scaled = rendered["HorizontalPodAutoscaler"]["spec"]
+        assert scaled["scaleTargetRef"]["name"] == rendered["Deployment"]["metadata"]["name"]
+        assert "replicas" not in rendered["Deployment"]["spec"]
+        assert scaled["minReplicas"] == OBJECTS["Deployment"]["spec"]["replicas"]
+
+
+def test_a_gpu_is_asked_for_and_the_rest_stays(tmp_path):
+    pod = with_components("gpu", folder=tmp_path)["Deployment"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["resources"]["limits"]["cpu"] == CONTAINER["resources"]["limits"]["cpu"]
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod["tolerations"]
+    assert container["securityContext"] == CONTAINER["securityContext"]
+
+
+def test_the_network_policy_leaves_the_way_to_what_the_base_names():
+    from urllib.parse import urlsplit
+
+    policy = yaml.safe_load((MANIFESTS / "components" / "network" / "networkpolicy.yaml").read_text())
+    out = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert {53, urlsplit(DATA[environment.REGISTRY]).port} <= out
+    [taken] = policy["spec"]["ingress"]
+    assert [port["port"] for port in taken["ports"]] == [port["name"] for port in CONTAINER["ports"]]
 
 
 def test_a_missing_base_is_told(tmp_path):

@@ -128,7 +128,9 @@ def start(tmp_path_factory) -> Iterator[Callable[..., Server]]:
         log = folder / "log"
         # The developer's own settings stay out. A home each: a start wipes its home's metrics.
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
-        variables = {"BENTOML_HOME": str(folder / "bentoml"), **variables}
+        variables = {
+            "BENTOML_HOME": str(folder / "bentoml"), "ASSAY_LIMIT_DRAIN_SECONDS": "0", **variables
+        }  # fmt: skip
         command = [sys.executable, "-m", module, *arguments, "--port", str(port)]
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -22,13 +22,15 @@ from assay.components.ingest.readers.values import joined_text, numbers
 
 _OBJECT = "event_attributes.object"
 _POSITION = "event_attributes.position.ordinal"
+_PLACED = "event_attributes.placement_propensity"
+"""Chance that the item stood there, where positions were drawn: not that of a look, which `propensity` is."""
 _HITS = ("query_response_hit_ids", "query_response_object_ids")
 """The list as it was shown; the second name is that of dumps older than the plugin's 2.15."""
 _TEXTS = (
     *("action_name", "query_id", "query_response_id", "user_query", "timestamp"),
     *("user_id", "client_id", "session_id", "event_attributes.session_id"),
     *(f"{_OBJECT}.{name}" for name in ("object_id", "internal_id", "name", "description")),
-    _POSITION,
+    *(_POSITION, _PLACED, "event_id", "event_attributes.event_id"),
 )
 _SCHEMA = {**dict.fromkeys(_TEXTS, pl.String), **dict.fromkeys(_HITS, pl.List(pl.String))}
 _ACTIONS = {
@@ -170,6 +172,8 @@ def _plain(frame: pl.DataFrame, source: Source, ledger: Ledger) -> pl.DataFrame:
         "action_name",
         "query_id",
         "row",
+        event_id=pl.coalesce("event_id", "event_attributes.event_id"),
+        placed=numbers(frame[_PLACED]),
         timestamp=moment(frame, "timestamp", source, ledger),
         query=pl.col("user_query"),
         user_id=pl.coalesce("user_id", "client_id"),
@@ -202,13 +206,15 @@ def _events(frame: pl.DataFrame) -> Chunks:
     action = name.replace_strict(_ACTION_OF, default="other", return_dtype=pl.String)
     frame = frame.with_columns(action=action)
     seen = ["query_id", "query", "item_id", "position", "user_id", "session_id", "timestamp", "source", "row"]
-    shown = frame.filter(pl.col("action") == "impression").select(seen)
+    shown = frame.filter(pl.col("action") == "impression")
     if len(shown):
-        yield "impressions", shown
+        drawn = ["placed"] if shown["placed"].is_not_null().any() else []
+        named = {"event_id": "impression_id", "placed": "feature.placement_propensity"}
+        yield "impressions", shown.select("event_id", *seen, *drawn).rename(named, strict=False)
     done = frame.filter(pl.col("action") != "impression")
     original = pl.when(pl.col("action") == "other").then("action_name")
     if len(done):
-        yield "events", done.select("action", *seen, original.alias("attribute.action_name"))
+        yield "events", done.select("event_id", "action", *seen, original.alias("attribute.action_name"))
     items = frame.filter(pl.col("item_id").is_not_null() & pl.col("text").is_not_null())
     if len(items):
         yield "items", items.select("item_id", "text", "source", "row").unique("item_id", maintain_order=True)

@@ -43,7 +43,7 @@ class ScaledCosine:
             raise BadInput(f"{Path(part) / FILE} cannot be read: {error!r}") from error
 
     def __call__(self, contexts: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Logits of pairs of vectors, (n, d) and (n, d) -> (n,) float32; each of its own pair alone."""
+        """Logits of pairs of vectors, (n, d) and (n, d) -> (n,) float32, each independent of the others."""
         left, right = contexts.astype(np.float64), items.astype(np.float64)
         lengths = [np.maximum(np.sqrt((side * side).sum(1)), _SMALLEST) for side in (left, right)]
         cosine = (left * right).sum(1) / (lengths[0] * lengths[1])

@@ -5,6 +5,8 @@ import json
 import polars as pl
 import pytest
 from assay.components.core.errors import BadInput
+from assay.components.ingest.cleaning.clean import clean
+from assay.components.ingest.ledger import Ledger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -188,6 +190,40 @@ def test_numeric_ids_of_a_parquet_with_nulls_are_whole(tmp_path):
     frame.write_parquet(tmp_path / "events.parquet")
     tables, _, _ = read(tmp_path / "events.parquet")
     assert tables["events"].select("query_id", "item_id").rows() == [("7", "12"), (None, "3")]
+
+
+def test_an_event_that_was_sent_again_is_told_by_its_id(tmp_path):
+    """The id stands in the attributes, or beside them; one id may stand for all items of a list."""
+
+    def event(n, action, item, **more):
+        made = ubi_event(n, action) | more
+        inside = made["event_attributes"] | {"object": {"object_id": item, "name": item}}
+        return made | {"event_attributes": inside | made.pop("inside", {})}
+
+    click = event(1, "click", "p1", inside={"event_id": "e1"})
+    shown = [event(1, "impression", item, inside={"event_id": "q1"}) for item in ("p1", "p2")]
+    bare = event(2, "click", "p2", event_id="e2")
+    # The same search, item and second, but nobody says that it is the same event.
+    nameless = [event(3, "purchase", "p1", session_id=None, client_id=None)] * 2
+    file = jsonl(tmp_path / "events.jsonl", [*shown, click, bare, shown[1], click, bare, *nameless])
+    tables, _, _ = read(file)
+    assert tables["events"]["event_id"].to_list() == ["e1", "e2", "e1", "e2", None, None]
+    assert tables["impressions"]["impression_id"].to_list() == ["q1"] * 3
+    ledger = Ledger()
+    kept = clean(tables, ledger)
+    assert ledger.dropped == {"duplicate_event": 3}
+    assert sorted(kept["events"]["action"]) == ["click", "click", "purchase", "purchase"]
+    assert kept["impressions"]["item_id"].to_list() == ["p1", "p2"]
+
+
+def test_the_chance_of_a_place_is_not_that_of_a_look(tmp_path):
+    event = ubi_event(1, "impression")
+    drawn = event | {"event_attributes": event["event_attributes"] | {"placement_propensity": 0.25}}
+    tables, _, _ = read(jsonl(tmp_path / "drawn.jsonl", [drawn, event]))
+    assert tables["impressions"]["feature.placement_propensity"].to_list() == [0.25, None]
+    assert tables["impressions"]["propensity"].to_list() == [None, None]
+    tables, _, _ = read(jsonl(tmp_path / "plain.jsonl", [event, event]))
+    assert "feature.placement_propensity" not in tables["impressions"].columns
 
 
 RECORD = st.fixed_dictionaries(

@@ -11,46 +11,66 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 LIMITS = Limits()
-ITEM = {"item_id": "a", "item": "shoe"}
+ITEM = {"id": "a", "text": "shoe"}
 
 
 def rank(**changed) -> dict:
-    return {"context": "red", "items": [ITEM], **changed}
+    return {"context": "red", "candidates": [ITEM], **changed}
 
 
 def item(**changed) -> dict:
-    return rank(items=[ITEM, {**ITEM, "item_id": "b", **changed}])
+    return rank(candidates=[ITEM, {**ITEM, "id": "b", **changed}])
 
 
 WRONG = {
-    "no context": ("/rank", {"items": [ITEM]}, ["context"]),
-    "no items": ("/rank", {"context": "red"}, ["items"]),
-    "empty items": ("/rank", rank(items=[]), ["items"]),
-    "items null": ("/rank", rank(items=None), ["items"]),
-    "items an object": ("/rank", rank(items={"a": "shoe"}), ["items"]),
-    "items of texts": ("/rank", rank(items=["shoe"]), ["items", 0]),
-    "too many items": ("/rank", rank(items=[{**ITEM, "item_id": str(i)} for i in range(257)]), ["items"]),
+    "no context": ("/rank", {"candidates": [ITEM]}, ["context"]),
+    "no items": ("/rank", {"context": "red"}, ["candidates"]),
+    "empty items": ("/rank", rank(candidates=[]), ["candidates"]),
+    "items null": ("/rank", rank(candidates=None), ["candidates"]),
+    "items an object": ("/rank", rank(candidates={"a": "shoe"}), ["candidates"]),
+    "items of texts": ("/rank", rank(candidates=["shoe"]), ["candidates", 0]),
+    "too many items": (
+        "/rank",
+        rank(candidates=[{**ITEM, "id": str(i)} for i in range(257)]),
+        ["candidates"],
+    ),
     "context a number": ("/rank", rank(context=3), ["context"]),
     "context null": ("/rank", rank(context=None), ["context"]),
     "context too long": ("/rank", rank(context="x" * 10_001), ["context"]),
-    "item missing": ("/rank", rank(items=[{"item_id": "a"}]), ["items", 0, "item"]),
-    "item empty": ("/rank", item(item=""), ["items", 1, "item"]),
-    "item blank": ("/rank", item(item=" \t\n"), ["items", 1, "item"]),
-    "item too long": ("/rank", item(item="x" * 10_001), ["items", 1, "item"]),
-    "item a list": ("/rank", item(item=["shoe"]), ["items", 1, "item"]),
-    "id missing": ("/rank", rank(items=[{"item": "shoe"}]), ["items", 0, "item_id"]),
-    "id empty": ("/rank", item(item_id=""), ["items", 1, "item_id"]),
-    "id null": ("/rank", item(item_id=None), ["items", 1, "item_id"]),
-    "id twice": ("/rank", rank(items=[ITEM, ITEM]), ["items"]),
+    "item missing": ("/rank", rank(candidates=[{"id": "a"}]), ["candidates", 0, "text"]),
+    "item empty": ("/rank", item(text=""), ["candidates", 1, "text"]),
+    "item blank": ("/rank", item(text=" \t\n"), ["candidates", 1, "text"]),
+    "item too long": ("/rank", item(text="x" * 10_001), ["candidates", 1, "text"]),
+    "item a list": ("/rank", item(text=["shoe"]), ["candidates", 1, "text"]),
+    "id missing": ("/rank", rank(candidates=[{"text": "shoe"}]), ["candidates", 0, "id"]),
+    "id empty": ("/rank", item(id=""), ["candidates", 1, "id"]),
+    "id null": ("/rank", item(id=None), ["candidates", 1, "id"]),
+    "id twice": ("/rank", rank(candidates=[ITEM, ITEM]), ["candidates"]),
     "extra field": ("/rank", rank(topk=3), ["topk"]),
-    "extra field of an item": ("/rank", item(price=3), ["items", 1, "price"]),
+    "extra field of an item": ("/rank", item(price=3), ["candidates", 1, "price"]),
     "top_k zero": ("/rank", rank(top_k=0), ["top_k"]),
     "top_k a text": ("/rank", rank(top_k="3"), ["top_k"]),
     "top_k a fraction": ("/rank", rank(top_k=1.5), ["top_k"]),
+    "diversity above 1": ("/rank", rank(diversity=1.1), ["diversity"]),
+    "no query": ("/v1/rerank", {"documents": ["shoe"]}, ["query"]),
+    "no documents": ("/v1/rerank", {"query": "red", "documents": []}, ["documents"]),
+    "document a number": ("/v1/rerank", {"query": "red", "documents": ["shoe", 3]}, ["documents", 1]),
+    "document without text": ("/v1/rerank", {"query": "red", "documents": [{"t": "x"}]}, ["documents", 0]),
+    "no events": ("/feedback", {"events": []}, ["events"]),
+    "event of no known action": (
+        "/feedback",
+        {"events": [{"action": "stare", "item_id": "a"}]},
+        ["events", 0, "action"],
+    ),
+    "event at no zone": (
+        "/feedback",
+        {"events": [{"action": "click", "item_id": "a", "timestamp": "2026-01-01T00:00:00"}]},
+        ["events", 0, "timestamp"],
+    ),
     "no pairs": ("/score", {}, ["pairs"]),
     "empty pairs": ("/score", {"pairs": []}, ["pairs"]),
     "pair as a list": ("/score", {"pairs": [["red", "shoe"]]}, ["pairs", 0]),
-    "pair without item": ("/score", {"pairs": [{"context": "red"}]}, ["pairs", 0, "item"]),
+    "pair without item": ("/score", {"pairs": [{"context": "red"}]}, ["pairs", 0, "text"]),
     "empty texts": ("/embed", {"texts": []}, ["texts"]),
     "texts a text": ("/embed", {"texts": "shoe"}, ["texts"]),
     "a text empty": ("/embed", {"texts": ["shoe", ""]}, ["texts", 1]),
@@ -97,7 +117,7 @@ def test_a_wrong_body_is_refused_by_the_name_of_its_field(client, case):
 def test_what_is_no_object_is_refused(client, route, body):
     answer = client.post(route, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
-    assert answer.json()["detail"]
+    assert answer.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +153,28 @@ def test_other_methods_and_routes(client, method, route, status):
     assert client.request(method, route, json={}).status_code == status
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])
+def test_only_utf_8_is_read(client, encoding):
+    body = json.dumps(rank(context="größer"), ensure_ascii=False).encode(encoding)
+    answer = client.post("/rank", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("deadline", ["soon", "0", "-5", "1.5"])
+def test_a_deadline_is_a_number_of_milliseconds(client, deadline):
+    answer = client.post("/rank", json=rank(), headers={"X-Deadline-Ms": deadline})
+    assert answer.status_code == 400
+    assert "x-deadline-ms" in answer.json()["error"]
+
+
+def test_a_deadline_is_kept(client):
+    many = [{"id": str(i), "text": f"a shoe of colour {i} " * 60} for i in range(LIMITS.items)]
+    late = client.post("/rank", json=rank(candidates=many), headers={"X-Deadline-Ms": "20"})
+    assert late.status_code == 504
+    assert "deadline" in late.json()["error"] or "within" in late.json()["error"]
+    assert client.post("/rank", json=rank(), headers={"X-Deadline-Ms": "15000"}).status_code == 200
+
+
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -146,22 +188,30 @@ near = st.fixed_dictionaries(
     {},
     optional={
         "context": anything | st.text(),
-        "items": anything
-        | st.lists(st.fixed_dictionaries({"item_id": anything, "item": st.text()}), max_size=3),
+        "candidates": anything
+        | st.lists(st.fixed_dictionaries({"id": anything, "text": st.text()}), max_size=3),
         "pairs": st.lists(
-            st.fixed_dictionaries({"context": st.text(), "item": st.text() | anything}), max_size=3
+            st.fixed_dictionaries({"context": st.text(), "text": st.text() | anything}), max_size=3
         ),
         "texts": st.lists(st.text() | anything, max_size=3),
         "top_k": anything,
+        "query": anything | st.text(),
+        "documents": st.lists(st.text() | anything, max_size=3) | anything,
+        "events": st.lists(
+            st.fixed_dictionaries({"action": st.just("click"), "item_id": anything}), max_size=3
+        ),
     },
 )
 
 
-@given(body=near | anything, route=st.sampled_from(["/rank", "/score", "/embed", "/info"]))
+@given(
+    body=near | anything,
+    route=st.sampled_from(["/rank", "/v1/rerank", "/score", "/embed", "/feedback", "/info"]),
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_body_makes_a_500(client, body, route):
     answer = client.post(route, json=body)
-    assert answer.status_code in (200, 400)
+    assert answer.status_code in (200, 400, 404)
     assert answer.json()
 
 
@@ -170,10 +220,10 @@ def test_logs_hold_no_user_text(client, server):
     assert client.post("/rank", json=rank(context=f"{secret} ok")).status_code == 200
     assert client.post("/rank", json=rank(context=secret, items=[])).status_code == 400
     assert client.post("/rank", json=rank(**{secret: 1})).status_code == 400
-    assert client.post("/rank", json=item(item=[secret])).status_code == 400
+    assert client.post("/rank", json=item(text=[secret])).status_code == 400
     assert client.post("/rank", content=f'{{"context": "{secret}'.encode()).status_code == 400
     log = server.log.read_text()
-    assert "path=/rank" in log
+    assert '"/rank"' in log
     assert secret not in log
     assert "Traceback" not in log
 
@@ -182,7 +232,7 @@ def test_a_client_that_goes_away_harms_nobody(client, server):
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(
             f"{server.url}/rank",
-            json=rank(items=[{"item_id": str(i), "item": f"shoe {i} " * 60} for i in range(99)]),
+            json=rank(candidates=[{"id": str(i), "text": f"shoe {i} " * 60} for i in range(99)]),
             timeout=0.05,
         )
     assert client.post("/rank", json=rank()).status_code == 200

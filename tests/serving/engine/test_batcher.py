@@ -214,6 +214,21 @@ def test_what_cannot_be_in_time_is_not_taken():
     assert 2 < run(work) <= 3.1
 
 
+def test_small_batches_say_nothing_of_the_pace():
+    part = Sums()
+    part.gate.set()
+
+    async def work(batcher, watcher):
+        await batcher.submit(part, rows(2))
+        before = batcher.pace
+        await batcher.submit(part, rows(20, 20, 20))
+        return before, batcher.pace
+
+    before, after = run(work)
+    assert before == 0
+    assert after > 0
+
+
 def test_a_late_request_is_dropped_uncomputed():
     part = Sums()
     now = [0.0]

@@ -1,4 +1,4 @@
-"""A BentoML service that does nothing, observed as ours is: `bentoml serve tests.serving.telemetry.noop:Noop`."""
+"""A BentoML service that does nothing, observed as ours is."""
 
 from __future__ import annotations
 
@@ -37,14 +37,16 @@ class Noop:
     @bentoml.api(route="/score")
     async def score(self, body: Texts, /) -> list[float]:
         """What a real one does: tokenise, wait, compute on another thread."""
+        telemetry.parsed()
         with telemetry.stage("tokenise"):
             rows = [len(text) for text in body.texts]
         telemetry.took("queue", 0.001, current.get())
         request = current.get()
 
         def compute() -> list[float]:
-            with telemetry.batch(len(rows), sum(rows), len(rows) * max(rows), "3", [request, request]):
-                return [float(row) for row in rows]
+            padded = len(rows) * max(rows)
+            telemetry.computed(len(rows), sum(rows), padded, "3", 0.002, [request, request])
+            return [float(row) for row in rows]
 
         return await asyncio.to_thread(compute)
 

@@ -1,0 +1,72 @@
+"""Four times as many requests as the server can answer: what it still answers in time."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import numpy as np
+from assay.components.core.progress import say
+
+from . import bodies
+from .found import Found
+from .generator import closed, load, open_loop
+from .model import bundle
+from .servers import ours, running
+
+TIMES = 4
+DEADLINE = 1.0
+"""Seconds, told to the server in X-Deadline-Ms; an answer that comes later is no good to its caller."""
+
+CALLERS = (4, 16, 32)
+"""The peak is the most that any of these gets."""
+
+
+def turned(requests: list[bytes], seed: int) -> list[bytes]:
+    """The same requests from another beginning, so that no two loads of a run begin alike."""
+    start = int(np.random.default_rng(seed).integers(len(requests)))
+    return requests[start:] + requests[:start]
+
+
+def overload(quick: bool) -> Found:
+    """Goodput at four times the peak, of `/score` of one title and of `/rank` of 20; Poisson arrivals.
+
+    The peak is the most answers a second that waiting callers get who name no deadline. It and the overload
+    are measured in the same round; latencies count from when a request was meant.
+    """
+    rounds, seconds = (1, 6.0) if quick else (3, 15.0)
+    headers, texts = {"X-Deadline-Ms": str(int(DEADLINE * 1e3))}, bodies.Texts()
+    kinds = {
+        "one title": (texts.scores(20_000), texts.scores(20_000, headers)),
+        "20 candidates": (texts.ranks(2_000), texts.ranks(2_000, headers)),
+    }
+    figures: dict[str, Any] = {"times": TIMES, "deadline_seconds": DEADLINE, "rounds": rounds}
+    budget: dict[str, tuple[float, str, float]] = {}
+    with running(server := ours(bundle())):
+        for kind, (patient, hurried) in kinds.items():
+            found = []
+            for number in range(rounds):
+                peaks = {
+                    str(c): load(closed, server.target, turned(patient, c + number), c, seconds / 2).summary()
+                    for c in CALLERS
+                }
+                most = max(told["per_second"] for told in peaks.values())
+                requests = turned(hurried, number)
+                seen = load(open_loop, server.target, requests, TIMES * most, seconds, wait=DEADLINE + 4)
+                told = seen.summary(DEADLINE) | {"failed": seen.failed()}
+                told["share"] = told["good_per_second"] / most
+                found.append(told | {"peaks": {c: peak["per_second"] for c, peak in peaks.items()}})
+                say(
+                    "serving",
+                    f"{kind}: peak {most:.0f}/s, at {TIMES} times that {told['good_per_second']:.0f}/s good "
+                    f"({told['share']:.2f}), p99 {told['p99_ms']:.0f} ms, {told['statuses']}",
+                )
+            figures[kind] = found
+            share = statistics.median(each["share"] for each in found)
+            p99 = statistics.median(each["p99_ms"] for each in found)
+            budget |= {
+                f"goodput at 4x / peak, {kind}": (share, ">=", 0.8),
+                f"p99 of accepted at 4x, {kind}, ms": (p99, "<=", DEADLINE * 1e3),
+            }
+        figures["memory"] = server.memory()
+    return Found(figures, budget)

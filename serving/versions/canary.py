@@ -1,0 +1,163 @@
+"""The canary set: what a version scored when it was registered, and what it scores here and now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from assay.components.core.metrics import METRICS, Lists, gained, paired_bootstrap
+from assay.serving.versions.bundle import Bundle
+from assay.serving.versions.probe import ROWS, Probe, odd
+from assay.serving.versions.served import Served, full_precision
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE, FACTS = "canary.parquet", "canary.json"
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class CanarySet:
+    """Test rows of the run that made a version.
+
+    Attributes:
+        rows: (context, item) texts.
+        registered: (n,) float64 scores of the registered ranker.
+        lists: Their lists and grades.
+        metric: The primary metric of the task.
+    """
+
+    rows: list[tuple[str, str]]
+    registered: np.ndarray
+    lists: Lists
+    metric: str
+
+    @classmethod
+    def read(cls, bundle: Bundle) -> CanarySet | None:
+        """That of a checked bundle; None where it has none, or all its rows were erased."""
+        if bundle.canary is None:
+            return None
+        import pandas as pd
+
+        about = json.loads((bundle.canary / FACTS).read_text())
+        table = pd.read_parquet(bundle.canary / FILE)
+        return cls._of(table, about) if len(table) else None
+
+    @classmethod
+    def _of(cls, table: pd.DataFrame, about: dict) -> CanarySet:
+        lists = Lists(
+            table["group_id"].to_numpy(dtype=str),
+            table["label"].to_numpy(dtype=np.float64),
+            table["sample_id"].to_numpy(dtype=str),
+            about["relevant_at"],
+            about["gain"],
+            about["scale"],
+        )
+        rows = list(zip(table["context"], table["item"], strict=True))
+        return cls(rows, table["score"].to_numpy(dtype=np.float64), lists, about["metric"])
+
+    def probe(self, backend: str = "", scores: np.ndarray | None = None) -> Probe:
+        """Some of the rows, from all over the set.
+
+        Args:
+            backend: With which the set was scored.
+            scores: (n,) what that gave; None before.
+        """
+        chosen = np.unique(np.linspace(0, len(self.rows) - 1, min(ROWS, len(self.rows))).astype(int))
+        now = () if scores is None else tuple(float(scores[i]) for i in chosen)
+        registered = tuple(float(self.registered[i]) for i in chosen)
+        return Probe(tuple(self.rows[i] for i in chosen), registered, backend, now)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How a version did on its canary set.
+
+    Attributes:
+        objection: Why it must not serve; "" where it may.
+        metric: Which one; "" where there is no set.
+        value: The version's, here and now.
+        registered: The same when it was registered.
+        current: That of the version in service, on the same rows; None where there is none.
+        apart: Largest difference of a score from the registered one.
+    """
+
+    objection: str = ""
+    metric: str = ""
+    value: float = 0.0
+    registered: float = 0.0
+    current: float | None = None
+    apart: float = 0.0
+
+
+def compare(
+    canary: CanarySet,
+    backend: str,
+    scores: np.ndarray,
+    current: np.ndarray | None,
+    tolerance: float,
+    difference: float,
+) -> Compared:
+    """Judge scores of a version on its canary set.
+
+    The version passed its gates when it was promoted. This finds what happened since: a broken file, another
+    tokenizer, a backend that computes something else. So being worse than the version in service counts only
+    where it is by more than `tolerance`, and by more than chance: on 64 lists, that alone is often 0.02.
+
+    Args:
+        canary: The set.
+        backend: That computed the scores.
+        scores: (n,) of the version.
+        current: (n,) of the version in service; None where there is none.
+        tolerance: By how much the metric may be worse.
+        difference: By how much a score of an fp32 backend may differ from the registered one.
+    """
+    if objection := odd(scores, canary.registered):
+        return Compared(objection, canary.metric)
+    lists, metric = canary.lists, canary.metric
+    sign = 1 if METRICS[metric].greater_is_better else -1
+    value, registered = (lists.value(s.astype(np.float64), metric) for s in (scores, canary.registered))
+    apart = float(np.abs(scores - canary.registered).max())
+    theirs = None if current is None else lists.value(current.astype(np.float64), metric)
+    objection = ""
+    if full_precision(backend) and apart > difference:
+        objection = (
+            f"a canary row scores {apart:.2g} away from what it did when the version was registered; "
+            f"{difference:g} is allowed"
+        )
+    elif sign * (value - registered) < -tolerance:
+        objection = f"{metric} on the canary set is {value:.4f} by {backend}, registered was {registered:.4f}"
+    elif current is not None and theirs is not None and sign * (value - theirs) < -tolerance:
+        found = paired_bootstrap(lists, scores, current, metric, resamples=RESAMPLES)
+        # (difference, low, high), above 0 where the version is the better one.
+        if gained(found, metric)[2] < 0:
+            objection = (
+                f"{metric} on the canary set is {value:.4f}, that of the version in service {theirs:.4f}"
+            )
+    return Compared(objection, metric, value, registered, theirs, apart)
+
+
+def check(
+    bundle: Bundle, model: Served, current: Served | None, tolerance: float, difference: float
+) -> Compared:
+    """Score a version's canary set with it and with the one in service, and judge.
+
+    Args:
+        bundle: Of the version; a probe is written into its folder if there is no objection.
+        model: The version, open.
+        current: The version in service, open; None where there is none.
+        tolerance: As `compare` takes it.
+        difference: As `compare` takes it.
+    """
+    canary = CanarySet.read(bundle)
+    if canary is None:
+        return Compared()
+    scores = model.score(canary.rows)
+    theirs = current.score(canary.rows) if current is not None else None
+    found = compare(canary, model.backend, scores, theirs, tolerance, difference)
+    if not found.objection:
+        canary.probe(model.backend, scores).write(bundle)
+    return found

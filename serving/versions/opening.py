@@ -1,0 +1,37 @@
+"""What a process serves at its start: the assigned version, a bundle that is named, or the bento's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from assay.serving import environment
+from assay.serving.engine.served import ServedModel
+from assay.serving.image.bento import MODEL_ALIAS
+from assay.serving.versions.bundle import Bundle
+from assay.serving.versions.settings import Following
+from assay.serving.versions.stage import Stage, Told, first_bundle
+
+
+def open_stage(told: Told) -> Stage:
+    """A stage with its first version open and warm.
+
+    Args:
+        told: Is told what happens to versions.
+
+    Raises:
+        BadInput: The bundle is damaged, or does not score its probe as it must.
+    """
+    if (assigned := first_bundle()) is not None:
+        bundle, assignment = assigned
+        return Stage(ServedModel.open, bundle, Following.from_environment(), assignment, told)
+    return Stage(ServedModel.open, Bundle.open(bundle_folder()), told=told)
+
+
+def bundle_folder() -> Path:
+    """Folder of the bundle: `ASSAY_BUNDLE`, or the model that the bento was built with."""
+    if named := os.environ.get(environment.BUNDLE):
+        return Path(named)
+    import bentoml
+
+    return Path(bentoml.models.get(MODEL_ALIAS).path)

@@ -1,0 +1,81 @@
+"""The first minute of a version in service: does it fail, or take longer, than the one it replaced?"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from assay.serving.versions.probe import Probe
+from assay.serving.versions.served import Served
+from assay.serving.versions.settings import Following
+
+ROUNDS = 5
+"""Of measuring the two side by side."""
+AGAIN_SECONDS = 10.0
+"""Between two measurements."""
+TEXTS = (("probe", "probe " * 8), ("probe " * 4, "probe " * 32))
+"""What is measured on where a version has no probe."""
+
+
+class Probation:
+    """Judges a version by what requests had it compute, against the version before.
+
+    Args:
+        new: What answers now.
+        old: What answered before; open still.
+        probe: Rows to measure both on.
+        settings: Of the bounds.
+    """
+
+    def __init__(self, new: Served, old: Served, probe: Probe | None, settings: Following):
+        self.new, self.old, self.settings = new, old, settings
+        self.rows = list(probe.rows) if probe is not None else list(TEXTS)
+        self._began = time.monotonic()
+        self._measured = float("-inf")
+        # A challenger that is promoted has computed already.
+        self._before = new.rows, new.failed_rows, new.tokens, new.model_seconds
+        self._failed_before = old.failed_rows / old.rows if old.rows else 0.0
+        self._pace = old.model_seconds / old.tokens if old.tokens else None
+
+    @property
+    def over(self) -> bool:
+        """Whether it has lasted long enough."""
+        return time.monotonic() - self._began >= self.settings.probation_seconds
+
+    def _since(self) -> tuple[int, int, int, float]:
+        rows, failed, tokens, seconds = self._before
+        new = self.new
+        return new.rows - rows, new.failed_rows - failed, new.tokens - tokens, new.model_seconds - seconds
+
+    def _failed(self) -> str:
+        rows, failed, _, _ = self._since()
+        # Rows that no version can compute are no fault of this one.
+        if rows < self.settings.rows or failed <= (self.settings.failed_share + self._failed_before) * rows:
+            return ""
+        return f"{failed} of its first {rows} rows failed"
+
+    def suspects(self) -> bool:
+        """Whether it failed too often, or seems to be too slow."""
+        if self._failed():
+            return True
+        rows, _, tokens, seconds = self._since()
+        if rows < self.settings.rows or not tokens or self._pace is None:
+            return False
+        slow = seconds / tokens > self.settings.slower * self._pace
+        return slow and time.monotonic() - self._measured >= AGAIN_SECONDS
+
+    def objection(self) -> str:
+        """Why it must go; "" where it may stay. Scores rows with both versions, in turn."""
+        if failed := self._failed():
+            return failed
+        taken: dict[Served, list[float]] = {self.new: [], self.old: []}
+        for _ in range(ROUNDS):
+            for model, seconds in taken.items():
+                started = time.perf_counter()
+                model.score(self.rows)
+                seconds.append(time.perf_counter() - started)
+        self._measured = time.monotonic()
+        ratio = statistics.median(n / o for n, o in zip(taken[self.new], taken[self.old], strict=True))
+        if ratio <= self.settings.slower:
+            return ""
+        return f"it takes {ratio:.1f} times as long as version {self.old.version} on the same rows"

@@ -1,0 +1,134 @@
+"""The version that a service starts with, and what keeps it up to date from then on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.components.core import tracking
+from assay.components.core.errors import BadInput
+from assay.serving.versions.assignment import ANSWERS, ASSIGNMENT, VARIABLE, Assigned, Assignment
+from assay.serving.versions.bundle import Bundle
+from assay.serving.versions.fetch import fetch, prepare
+from assay.serving.versions.follower import Follower
+from assay.serving.versions.held import Held
+from assay.serving.versions.settings import Following
+
+
+@dataclass(frozen=True)
+class Started:
+    """What the worker is given.
+
+    Attributes:
+        bundle: Of the first version.
+        variables: Environment variables of the worker.
+    """
+
+    bundle: Bundle
+    variables: dict[str, str]
+
+
+@contextlib.contextmanager
+def starting(name: str, version: str | None, cache: Path, at: str, settings: Following) -> Iterator[Started]:
+    """The first version, fetched and checked; while inside, it is kept up to date.
+
+    A service that follows starts with the champion. Where it cannot be had or was refused before, it starts
+    with what it served last at the same address: a pod that restarts while the registry is down comes up.
+
+    Args:
+        name: Registered model.
+        version: Its number; None for the champion.
+        cache: Folder for bundles.
+        at: Tells services of one cache apart: their address.
+        settings: What to follow.
+
+    Raises:
+        BadInput: There is no such version, no champion, or the bundle is damaged.
+        WrongWeightsError: The registry's weights are not those that were registered.
+    """
+    bundles = cache / re.sub(r"[^\w.-]", "_", name)
+    if settings.mode == "pinned" and not settings.shares:
+        with _claimed(bundles, _number(name, version)) as folder:
+            bundle = fetch(name, folder.name, folder)
+            prepare(bundle)
+            yield Started(bundle, settings.environment())
+        return
+    # A registry that does not answer is asked again soon anyway.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    state = bundles / f"at-{at}"
+    last = None
+    with contextlib.suppress(BadInput):
+        last = Assignment.read(state / ASSIGNMENT)
+    with contextlib.ExitStack() as claims:
+        bundle, refused = _first(name, version, bundles, last, settings, claims)
+        champion = Assigned(bundle.version, bundle.sha256["ranker"], str(bundle.folder.resolve()))
+        shares = settings.shadow_share, settings.canary_share
+        assignment = Assignment(name, settings.mode, champion, None, *shares, refused)
+        file = assignment.write(state)
+        (state / ANSWERS).unlink(missing_ok=True)
+        follower = Follower(assignment, state, bundles.resolve(), settings, bundle.canary_sha256)
+        follower.start()
+        try:
+            yield Started(bundle, {VARIABLE: str(file.resolve()), **settings.environment()})
+        finally:
+            follower.stop()
+
+
+def _first(
+    name: str,
+    version: str | None,
+    bundles: Path,
+    last: Assignment | None,
+    settings: Following,
+    claims: contextlib.ExitStack,
+) -> tuple[Bundle, dict[str, str]]:
+    """The first version's bundle, and why other versions are refused."""
+    refused = dict(last.refused) if last is not None else {}
+    if settings.mode == "pinned" or last is None:
+        folder = claims.enter_context(_claimed(bundles, _number(name, version)))
+        bundle = fetch(name, folder.name, folder)
+        prepare(bundle)
+        return bundle, refused
+    try:
+        found = tracking.find_version(tracking.connect(), name, None)
+        number, sha256 = str(found.version), found.tags.get(f"{tracking.TAG}ranker_sha256", "none")
+        key = Assigned(number, sha256, "-").key
+        if key in refused:
+            reason = f"version {number} was refused: {refused[key]}"
+        else:
+            folder = claims.enter_context(_claimed(bundles, number))
+            try:
+                bundle = fetch(name, number, folder)
+                prepare(bundle)
+                return bundle, refused
+            except (BadInput, tracking.WrongWeightsError) as error:
+                refused[key] = reason = str(error)
+    except BadInput as error:
+        reason = str(error)
+    except Exception as error:  # Whatever a registry fails with: what was served last needs none.
+        reason = f"the registry does not answer ({type(error).__name__})"
+    bundle = Bundle.open(last.champion.folder)
+    print(f"{reason}: starting with version {bundle.version}, the last served", file=sys.stderr, flush=True)
+    claims.enter_context(_claimed(bundles, bundle.version))
+    return bundle, refused
+
+
+def _number(name: str, version: str | None) -> str:
+    # By number: a promotion must not replace what a running service's next worker opens.
+    return str(tracking.find_version(tracking.connect(), name, version).version)
+
+
+@contextlib.contextmanager
+def _claimed(bundles: Path, number: str) -> Iterator[Path]:
+    folder = bundles / number
+    held = Held(folder)
+    try:
+        yield folder
+    finally:
+        held.let_go()
