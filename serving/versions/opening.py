@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from assay.components.core.errors import BadInput
 from assay.serving import environment
+from assay.serving.engine.backends.onnx_network import threads
 from assay.serving.engine.served import ServedModel
 from assay.serving.versions.bundle import Bundle
 from assay.serving.versions.settings import Following
@@ -22,10 +24,13 @@ def open_stage(told: Told) -> Stage:
     Raises:
         BadInput: The bundle is damaged, or does not score its probe as it must.
     """
+    settings = Following.from_environment()
     if (assigned := first_bundle()) is not None:
         bundle, assignment = assigned
-        return Stage(ServedModel.open, bundle, Following.from_environment(), assignment, told)
-    return Stage(ServedModel.open, Bundle.open(bundle_folder()), told=told)
+        # ONNX Runtime makes its threads when it opens a file, if it is given more than the one that calls.
+        return Stage(ServedModel.open, bundle, settings, assignment, told, beside=threads() > 1)
+    # Nobody assigns another.
+    return Stage(ServedModel.open, Bundle.open(bundle_folder()), replace(settings, mode="pinned"), told=told)
 
 
 def bundle_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -143,6 +144,33 @@ def test_no_request_fails_while_versions_are_swapped_under_load(theatre, bundles
     assert t.told == [("swapped", v) for v in ("2", "1") * 3]
     t.settle()
     assert [model.closed for model in t.opened] == [True] * 6 + [False]
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_version_is_opened_behind_the_requests_unless_its_threads_would_stay_there(
+    bundles, tmp_path, beside
+):
+    """A thread inherits its maker's priority, and only root can raise it."""
+    seen = []
+
+    def open_version(bundle):
+        thread = threading.Thread(
+            target=lambda: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        )
+        thread.start()
+        thread.join()
+        return ByCore(bundle)
+
+    versions = [bundles("1", 1), bundles("2", 2)]
+    one, two = (Assigned(b.version, b.sha256["ranker"], str(b.folder)) for b in versions)
+    file = Assignment(NAME, "follow", one).write(tmp_path / "state")
+    stage = Stage(open_version, versions[0], NOW, file, beside=beside)
+    Assignment(NAME, "follow", two).write(tmp_path / "state")
+    asyncio.run(stage.look())
+    assert stage.champion.version == "2"
+    stage.close()
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert seen == [own, own if beside else max(own, 10)]
 
 
 def damage(bundle):
