@@ -10,13 +10,16 @@ from assay.components.core.errors import BadInput
 
 ALWAYS = (
     "bentoml",
+    "httptools",
     "numpy",
     "opentelemetry-exporter-otlp-proto-http",
+    "prometheus-client",
     "pyarrow",
     "pydantic",
     "PyYAML",
     "safetensors",
     "tokenizers",
+    "uvloop",
 )
 """What the service imports on every machine; pyarrow, 157 MB, for the log of what was shown and clicked."""
 

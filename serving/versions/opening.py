@@ -29,11 +29,11 @@ def open_stage(told: Told) -> Stage:
 
 
 def bundle_folder() -> Path:
-    """Folder of the bundle: `ASSAY_BUNDLE`.
+    """Folder of the bundle that `ASSAY_BUNDLE` names.
 
     Raises:
         BadInput: It is not set.
     """
     if named := os.environ.get(environment.BUNDLE):
         return Path(named)
-    raise BadInput(f"{environment.BUNDLE} is not set: `assay serve` sets it, and the service.py of a bento")
+    raise BadInput(f"{environment.BUNDLE} names no bundle to serve: start with `assay serve`, which sets it")
