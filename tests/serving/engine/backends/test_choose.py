@@ -16,6 +16,8 @@ DERIVED = Derived(
     {}, {}, {}, FIT, {"onnx-fp32": Parity("onnx-fp32", "")},
     {"torch-fp32": 4.0, "onnx-fp32": 2.0, "onnx-int8": 1.0},
 )  # fmt: skip
+BF16 = {"torch-bf16": Parity("torch-bf16", "")}
+NO_BF16 = {"torch-bf16": Parity("torch-bf16", "ndcg@10 is 0.2")}
 REFUSED = replace(DERIVED, ranker={**FIT, "onnx-int8": Parity("onnx-int8", "ndcg@10 is 0.2")})
 
 
@@ -45,10 +47,10 @@ def test_settings_are_read_from_the_environment():
         ("auto", replace(DERIVED, encoder={}), False, "onnx-int8", "torch-fp32"),
         ("auto", replace(DERIVED, milliseconds={"torch-fp32": 0.5}), False, "torch-fp32", "torch-fp32"),
         ("auto", DERIVED, True, "torch-fp32", "torch-fp32"),
-        ("auto", replace(DERIVED, ranker={"torch-bf16": Parity("x", "")}), True, "torch-bf16", "torch-fp32"),
+        ("auto", replace(DERIVED, ranker=BF16), True, "torch-bf16", "torch-fp32"),
         (
             "auto",
-            replace(DERIVED, ranker={"torch-bf16": Parity("x", "no")}),
+            replace(DERIVED, ranker=NO_BF16),
             True,
             "torch-fp32",
             "torch-fp32",

@@ -24,7 +24,15 @@ from transformers import (
 
 from tests.serving.engine.backends.conftest import texts
 
-SHAPES = ["bert cross", "bert bi", "bert encoder", "roberta cross", "gpt2 cross", "gpt2 encoder"]
+SHAPES = [
+    "bert cross",
+    "bert encoder",
+    # An export takes seconds.
+    *(
+        pytest.param(shape, marks=pytest.mark.slow)
+        for shape in ("bert bi", "roberta cross", "gpt2 cross", "gpt2 encoder")
+    ),
+]
 CONTEXTS, ITEMS = texts(24, 5), [*texts(21, 6), "", "word " * 200, "a"]
 
 
