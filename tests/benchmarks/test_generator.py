@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from load import generator
 from load.generator import HUNG, LOST, Apart, Seen, Target, closed, load, open_loop
 from load.usage import cpu_seconds, resident
 from load.wire import Connection, Lost, request
@@ -57,6 +58,20 @@ def test_open_charges_a_stall_to_all_who_were_meant_to_ask_meanwhile(small):
     # A hundred were meant in that half second. A generator that waits with it would count one slow answer.
     assert (seen.seconds > 0.1).sum() > 40
     assert seen.seconds.max() >= 0.4
+
+
+def test_a_generator_that_is_late_itself_hides_nothing(small, monkeypatch):
+    async def respond(_: int) -> bytes:
+        await asyncio.sleep(0.02)
+        return ok()
+
+    monkeypatch.setattr(generator, "CONNECTIONS", 1)
+    server = small(respond)
+    seen = open_loop(Target(server.port), ASK, 200.0, 0.5, warm=0.0)
+    # One connection answers 50 a second at most: the last of a hundred was sent more than a second late.
+    assert server.most == 1
+    assert seen.late.max() > 0.5
+    assert seen.seconds.max() > seen.late.max()
 
 
 def test_open_keeps_its_rate_where_the_server_does_not(small):
