@@ -14,7 +14,10 @@ from pathlib import Path
 
 from assay.components.core.errors import BadInput
 from assay.serving import environment
+from assay.serving.door.keys import Keys
+from assay.serving.feedback.settings import FeedbackSettings
 from assay.serving.limits import Limits
+from assay.serving.telemetry.telemetry import Telemetry
 from assay.serving.versions.settings import Following
 
 SERVICE = "assay.serving.service:Assay"
@@ -58,7 +61,11 @@ def serve(
     from assay.serving.versions.fetch import prepare
     from assay.serving.versions.starting import Started, starting
 
-    Limits.from_environment()  # A wrong limit is told here, not by a worker that cannot start.
+    # What is wrong is told here, not by a worker that cannot start.
+    Limits.from_environment()
+    Keys.from_environment()
+    FeedbackSettings.from_environment()
+    Telemetry.from_environment()
     following = following or Following.from_environment()
     folder = os.environ.get(environment.BUNDLE)
     if folder and (following.shares or following.mode != "pinned"):

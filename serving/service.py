@@ -16,7 +16,6 @@ from assay.serving.door.door import Door
 from assay.serving.door.keys import Keys
 from assay.serving.door.refused import Refused
 from assay.serving.runtime import Runtime
-from assay.serving.telemetry.log_privacy import keep_user_text_out
 from assay.serving.telemetry.observed import INSTEAD_OF_BENTOML, Observed
 from assay.serving.telemetry.telemetry import Telemetry
 from bentoml import server_context
@@ -26,7 +25,6 @@ from starlette.responses import Response
 logger = logging.getLogger("bentoml.assay")
 TELEMETRY = Telemetry.from_environment()
 RUNTIME = Runtime(LIMITS, TELEMETRY)
-keep_user_text_out()
 
 
 @contextlib.contextmanager
@@ -104,6 +102,7 @@ class Assay:
 
 async def _said(work: Awaitable[BaseModel]) -> Any:
     """The answer of a route, or why there is none; BentoML would make a 500 of that."""
+    TELEMETRY.parsed()
     try:
         answer = await work
     except Refused as refused:

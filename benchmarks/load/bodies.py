@@ -86,13 +86,13 @@ def _for_ever(texts: list[str]) -> Iterator[str]:
 
 def rank(context: str, titles: list[str], headers: dict[str, str] | None = None) -> bytes:
     """Of our `/rank`."""
-    items = [{"item_id": str(number), "item": title} for number, title in enumerate(titles)]
-    return post("/rank", headers, context=context, items=items)
+    candidates = [{"id": str(number), "text": title} for number, title in enumerate(titles)]
+    return post("/rank", headers, context=context, candidates=candidates)
 
 
 def score(pairs: list[tuple[str, str]], headers: dict[str, str] | None = None) -> bytes:
     """Of our `/score`."""
-    return post("/score", headers, pairs=[{"context": context, "item": item} for context, item in pairs])
+    return post("/score", headers, pairs=[{"context": context, "text": text} for context, text in pairs])
 
 
 def rerank(query: str, documents: list[str], headers: dict[str, str] | None = None) -> bytes:

@@ -33,8 +33,8 @@ def restarts(quick: bool) -> Found:
     # The second finds what the first has prepared in the bundle.
     with running(first), running(second := ours(bundle(), name="assay b")):
         servers = [first, second]
-        requests = texts.ranks(3_000)
-        most = load(closed, first.target, requests, 16, 4.0).summary()["per_second"]
+        most = load(closed, first.target, texts.ranks(1_000), 16, 4.0).summary()["per_second"]
+        requests = texts.ranks(int(SHARE * most * count * 20.0))
         with Balancer([server.port for server in servers]) as balancer:
             while not all(replica.ready for replica in balancer.replicas.values()):
                 time.sleep(0.1)

@@ -99,11 +99,16 @@ def check_target(folder: str | Path, variant: str) -> None:
 
 
 def _networks(bundle: Bundle | None, variant: str) -> list[str]:
+    from assay.serving.engine.backends.choose import BackendSettings, choice
+    from assay.serving.engine.backends.derived import Derived
+
     if variant == "gpu":
         return ["torch"]
-    if bundle is not None and list((bundle.folder / DERIVED).glob("*.onnx")):
-        return ["onnx"]
-    return ["torch"]
+    if bundle is None:
+        return ["onnx", "torch"]
+    asked = BackendSettings.from_environment().name
+    backends = choice(asked, Derived.read(bundle.folder, bundle.sha256), cuda=False)
+    return sorted({backend.partition("-")[0] for backend in backends.values()})
 
 
 def _labels(bundle: Bundle | None) -> dict[str, str]:

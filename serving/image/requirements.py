@@ -10,13 +10,16 @@ from assay.components.core.errors import BadInput
 
 ALWAYS = (
     "bentoml",
+    "httptools",
     "numpy",
     "opentelemetry-exporter-otlp-proto-http",
+    "prometheus-client",
     "pyarrow",
     "pydantic",
     "PyYAML",
     "safetensors",
     "tokenizers",
+    "uvloop",
 )
 """What the service imports on every machine; pyarrow, 157 MB, for the log of what was shown and clicked."""
 
@@ -25,6 +28,9 @@ NETWORKS = {"torch": ("torch", "transformers"), "onnx": ("onnxruntime",)}
 
 REGISTRY = ("mlflow-skinny",)
 """What fetches a version from an MLflow server: the client alone, 60 MB in place of 640."""
+
+EXPORT = ("onnx", "onnxscript")
+"""What makes ONNX files of weights, where the container has to."""
 
 CUDA = ("nvidia-", "cuda-", "triton")
 """How the names begin of what torch's own wheel brings for CUDA; other wheels of the same torch do not."""
@@ -53,10 +59,12 @@ def direct(networks: Iterable[str], registry: bool) -> list[str]:
 
     Args:
         networks: Keys of `NETWORKS`.
-        registry: Whether the container fetches its version from MLflow.
+        registry: Whether the container fetches its version from MLflow, and makes its ONNX files then.
     """
-    chosen = [name for network in networks for name in NETWORKS[network]]
-    return sorted({canonical(name) for name in (*ALWAYS, *chosen, *(REGISTRY if registry else ()))})
+    names = [*ALWAYS, *(name for network in networks for name in NETWORKS[network])]
+    if registry:
+        names += [*REGISTRY, *(EXPORT if "onnx" in networks else ())]
+    return sorted(map(canonical, names))
 
 
 def closure(names: Iterable[str]) -> dict[str, metadata.Distribution]:

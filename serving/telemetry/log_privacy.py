@@ -29,11 +29,3 @@ class WithoutUserText(logging.Filter):
         record.msg = f"{record.getMessage()}: {kind.__name__} in {' < '.join(reversed(frames))}"
         record.args, record.exc_info, record.exc_text = (), None, None
         return True
-
-
-def keep_user_text_out() -> None:
-    """Put the filter on every logger that logs a request's exception."""
-    for name in (REFUSALS, "bentoml.serve", "uvicorn.error"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(f, WithoutUserText) for f in logger.filters):
-            logger.addFilter(WithoutUserText())

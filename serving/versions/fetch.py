@@ -8,7 +8,7 @@ exporting would take processor time from requests, and a file that crashes a lib
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -29,10 +29,11 @@ NICE = 15
 PREPARE = "assay.serving.engine.backends.prepare"
 """Module that derives a bundle's backends."""
 
-STDERR = 2
-"""Descriptor: stdout is for the answer."""
 READY, REFUSED, LATER = 0, 2, 1
 """Exit codes: it may serve; it must not; it could not be got this time."""
+
+STDERR = 2
+"""Descriptor; stdout is for the answer."""
 
 
 def fetch(name: str, version: str, folder: Path) -> Bundle:
@@ -61,7 +62,7 @@ def prepare(bundle: Bundle) -> None:
         BadInput: The backend that was asked for is refused; the process has said why.
         RuntimeError: It failed.
     """
-    if not os.access(bundle.folder, os.W_OK):
+    if importlib.util.find_spec(PREPARE) is None or not os.access(bundle.folder, os.W_OK):
         return
     command = [sys.executable, "-m", PREPARE, str(bundle.folder)]
     code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=STDERR, check=False).returncode

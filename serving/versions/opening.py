@@ -1,13 +1,13 @@
-"""What a process serves at its start: the assigned version, a bundle that is named, or the bento's own."""
+"""What a process serves at its start: the assigned version, or a bundle that is named."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from assay.components.core.errors import BadInput
 from assay.serving import environment
 from assay.serving.engine.served import ServedModel
-from assay.serving.image.bento import MODEL_ALIAS
 from assay.serving.versions.bundle import Bundle
 from assay.serving.versions.settings import Following
 from assay.serving.versions.stage import Stage, Told, first_bundle
@@ -29,9 +29,11 @@ def open_stage(told: Told) -> Stage:
 
 
 def bundle_folder() -> Path:
-    """Folder of the bundle: `ASSAY_BUNDLE`, or the model that the bento was built with."""
+    """Folder of the bundle that `ASSAY_BUNDLE` names.
+
+    Raises:
+        BadInput: It is not set.
+    """
     if named := os.environ.get(environment.BUNDLE):
         return Path(named)
-    import bentoml
-
-    return Path(bentoml.models.get(MODEL_ALIAS).path)
+    raise BadInput(f"{environment.BUNDLE} names no bundle to serve: start with `assay serve`, which sets it")

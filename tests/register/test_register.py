@@ -13,7 +13,6 @@ from assay.components.core import tracking
 from assay.components.core.manifest import sha256_of
 from assay.components.core.ranker import TextEncoder, open_ranker
 from assay.components.core.samples import read_samples
-from assay.components.register.canary import _lists
 from assay.components.register.register import _metrics, register
 from assay.pipelines.erase import erase
 
@@ -87,18 +86,6 @@ def test_an_erased_user_leaves_the_canary_set_and_the_version_still_opens(tiny_r
     changed = tracking.find_version(client, "tiny", "1")
     assert changed.tags["assay.canary_sha256"] != version.tags["assay.canary_sha256"]
     assert set(tracking.download_version(client, changed)) == {"ranker", "encoder", "canary"}
-
-
-def test_a_long_list_keeps_one_row_of_each_label_and_few_of_the_rest(tmp_path):
-    n = np.arange(300)
-    rows = pd.DataFrame(
-        {"sample_id": [f"{i:032x}" for i in n], "group_id": [f"q{i // 100}" for i in n], "score": 0.0,
-         "label": np.where(n % 100 == 7, 2.0, np.where(n < 200, 0.0, 1.0))}
-    )  # fmt: skip
-    kept = _lists(rows, 1.0)
-    assert kept.groupby("group_id").size().to_dict() == {"q0": 20, "q1": 20, "q2": 20}
-    assert (kept.groupby("group_id")["label"].max() == 2).all()
-    assert len(_lists(rows[rows["label"] == 1.0], 1.0)) == 0
 
 
 def test_lineage_is_in_the_tags_and_figures_in_the_run(tiny_run, registry):

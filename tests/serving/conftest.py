@@ -155,7 +155,7 @@ def running() -> list[Server]:
 def server(start, bundle, running) -> Server:
     """The server that tests share, ready; a new one where a test has ended the last."""
     if not running or running[-1].process.poll() is not None:
-        running.append(start(ASSAY_BUNDLE=str(bundle.folder)))
+        running.append(start(ASSAY_BUNDLE=str(bundle.folder), ASSAY_BACKEND_NAME="torch"))
         running[-1].wait_until_ready()
     return running[-1]
 

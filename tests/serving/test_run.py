@@ -13,7 +13,7 @@ import pytest
 from assay.components.core.manifest import sha256_of
 from assay.serving.versions.bundle import write_bundle
 
-BODY = {"context": "red shoe", "candidates": [{"id": str(i), "text": f"shoe {i} " * 30} for i in range(16)]}
+BODY = {"context": "red shoe", "candidates": [{"id": str(i), "text": f"shoe {i} " * 12} for i in range(12)]}
 IN_FLIGHT = re.compile(r"^assay_requests_in_flight ([0-9.]+)", re.MULTILINE)
 
 

@@ -84,13 +84,14 @@ def bundle_command(store, tmp_path, monkeypatch, capsys):
 
 
 def test_the_champion_goes_into_a_context(bundle_command, tiny, tmp_path):
-    done = bundle_command("--variant", "gpu")
+    done = bundle_command()
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["runs/bundle"]
     context = tmp_path / "runs" / "bundle"
     opened = Bundle.open(context / "bundle")
     assert (opened.name, opened.version, opened.sha256["ranker"]) == (NAME, "1", sha256_of(tiny.ranker))
-    assert read_manifest(context)["variant"] == "gpu"
+    about = read_manifest(context)
+    assert (about["variant"], about["networks"]) == ("cpu", ["onnx"])
     assert "podman build -t localhost/assay-search:1 ." in (context / "README.md").read_text()
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import read_manifest, sha256_of
+from assay.serving.engine.backends.choose import BackendSettings
+from assay.serving.engine.backends.prepare import prepare
 from assay.serving.image.context import check_target, write_context
 from assay.serving.versions.bundle import Bundle, write_bundle
 from cyclonedx.schema import SchemaVersion
@@ -115,11 +116,10 @@ def test_the_same_version_gives_the_same_bytes(context, small, tmp_path):
     assert sha256_of(tmp_path / "again") == sha256_of(context)
 
 
-def test_cpu_runs_onnx_files_where_there_are_some_and_needs_no_torch_then(small, tmp_path):
-    shutil.copytree(small.folder, tmp_path / "bundle")
-    (tmp_path / "bundle" / "derived").mkdir()
-    (tmp_path / "bundle" / "derived" / "ranker.onnx").write_bytes(b"a graph")
-    prepared = Bundle.open(tmp_path / "bundle")
+def test_cpu_runs_onnx_files_where_there_are_some_and_needs_no_torch_then(tiny, tmp_path):
+    folder = tmp_path / "bundle"
+    prepared = write_bundle(folder, "assay-search", "3", tiny.ranker, tiny.encoder)
+    assert prepare(folder, BackendSettings())["ranker"] == "onnx-fp32"
     assert write_context(prepared, tmp_path / "cpu", "cpu") == ["onnx"]
     pinned = (tmp_path / "cpu" / "requirements.txt").read_text()
     assert "onnxruntime==" in pinned
@@ -142,14 +142,15 @@ def test_gpu_has_a_compiler_for_triton_and_a_place_to_load_from(small, tmp_path)
 
 
 def test_an_image_that_fetches_holds_no_version(tmp_path):
-    assert write_context(None, tmp_path / "context") == ["torch"]
+    assert write_context(None, tmp_path / "context") == ["onnx", "torch"]
     assert not (tmp_path / "context" / "bundle").exists()
     assert not (tmp_path / "context" / "bentofile.yaml").exists()
     text = (tmp_path / "context" / "Containerfile").read_text()
     assert "ASSAY_BUNDLE" not in text
     assert "COPY bundle" not in text
     assert 'MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false"' in text
-    assert "mlflow-skinny==" in (tmp_path / "context" / "requirements.txt").read_text()
+    pinned = (tmp_path / "context" / "requirements.txt").read_text()
+    assert all(f"{name}==" in pinned for name in ("mlflow-skinny", "onnxscript", "onnxruntime", "torch"))
     bom = json.loads((tmp_path / "context" / "sbom.cdx.json").read_text())
     assert not [part for part in bom["components"] if part["type"] == "machine-learning-model"]
 

@@ -46,6 +46,7 @@ def test_an_image_of_onnx_files_is_without_torch_and_one_of_a_bundle_without_mlf
         for network, fetch in (("onnx", False), ("torch", False), ("torch", True))
     )
     heavy = {"torch", "transformers", "mlflow", "mlflow-skinny", "pandas", "scipy", "scikit-learn", "kfp"}
+    heavy |= {"onnx", "onnxscript"}
     assert onnx & heavy == set()
     assert torch & heavy == {"torch", "transformers"}
     assert registry & heavy == {"torch", "transformers", "mlflow-skinny"}
@@ -68,8 +69,8 @@ def test_the_local_part_of_a_version_is_another_index_s():
     assert not [line for line in lines(closure(direct(["torch"], registry=False))) if "+" in line]
 
 
-# Modules that run where a context is written, a model is registered or converted: never in the service.
-_ELSEWHERE = ("image/", "engine/backends/export", "engine/backends/quantise", "engine/backends/prepare")
+# What runs where a context is written, never in the service.
+_ELSEWHERE = ("image/",)
 
 
 def test_every_import_of_the_service_is_in_an_image():

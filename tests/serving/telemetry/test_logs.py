@@ -127,4 +127,5 @@ def test_the_process_writes_to_stderr_alone_and_a_library_cannot_leak(logs, firs
     assert done.stdout == ""
     assert len(lines) == 3
     assert all(line.startswith(first) for line in lines)
+    assert "three: ValueError in " in lines[2]
     assert "zanzibar" not in done.stderr

@@ -79,6 +79,7 @@ def preparing(monkeypatch, tmp_path):
     (folder / "preparing.py").write_text(script + "sys.exit(int((here / 'code').read_text()))")
     (folder / "code").write_text("0")
     monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr("assay.serving.versions.fetch.PREPARE", "preparing")
     return folder
 
