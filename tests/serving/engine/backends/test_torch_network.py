@@ -62,6 +62,21 @@ def test_bfloat16_that_would_be_emulated_is_refused(tiny, monkeypatch):
         open_network(tiny.ranker, "cross", "torch-bf16")
 
 
+def test_a_compiled_network_is_one_graph_for_all_shapes_but_a_batch_of_one(tiny):
+    from torch._dynamo.testing import CompileCounter
+
+    tokenizer, network = Tokenizer(tiny.ranker), open_network(tiny.ranker, "cross", "torch-fp32")
+    counter = CompileCounter()
+    # As on CUDA, with a compiler that counts and compiles nothing.
+    compiled = torch.compile(network._compute, dynamic=True, fullgraph=True, backend=counter)
+    for n in (1, 2, 3, 3, 2):
+        inputs = tokenizer.pad(tokenizer.pairs(["red shoe"] * n, ["shoe " * 3 * n] * n))
+        with torch.inference_mode():
+            found = compiled({name: torch.as_tensor(array) for name, array in inputs.items()})
+        np.testing.assert_allclose(found.numpy(), network(inputs), atol=1e-6)
+    assert counter.frame_count == 2
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize(("backend", "near"), [("torch-fp32", 1e-3), ("torch-bf16", 0.05)])
