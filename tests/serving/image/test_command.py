@@ -141,5 +141,5 @@ def test_weights_that_are_not_those_that_were_registered_are_refused(bundle_comm
     finally:
         weights.write_bytes(whole)
     assert done.returncode == 1
-    assert done.stderr.startswith("failed: assay-search version 1: ranker has sha256")
+    assert "failed: assay-search version 1: ranker has sha256" in done.stderr
     assert not (tmp_path / "c").exists()
