@@ -8,7 +8,6 @@ from pathlib import Path
 
 from assay.components.core.errors import BadInput
 from assay.serving import environment
-from assay.serving.engine.backends.onnx_network import threads
 from assay.serving.engine.served import ServedModel
 from assay.serving.versions.bundle import Bundle
 from assay.serving.versions.settings import Following
@@ -27,8 +26,7 @@ def open_stage(told: Told) -> Stage:
     settings = Following.from_environment()
     if (assigned := first_bundle()) is not None:
         bundle, assignment = assigned
-        # ONNX Runtime makes its threads when it opens a file, if it is given more than the one that calls.
-        return Stage(ServedModel.open, bundle, settings, assignment, told, beside=threads() > 1)
+        return Stage(ServedModel.open, bundle, settings, assignment, told)
     # Nobody assigns another.
     return Stage(ServedModel.open, Bundle.open(bundle_folder()), replace(settings, mode="pinned"), told=told)
 

@@ -65,8 +65,6 @@ class Stage:
         settings: How versions are followed.
         assignment: File that says what to serve; None where that never changes.
         told: Is told what happens; for metrics.
-        beside: Open versions beside the requests, not behind them: needed where opening one starts threads
-            that stay. They would run behind all others for ever: only root can raise a thread again.
 
     Raises:
         BadInput: The first version does not score its probe as it must.
@@ -79,9 +77,7 @@ class Stage:
         settings: Following | None = None,
         assignment: Path | None = None,
         told: Told | None = None,
-        beside: bool = False,
     ):
-        self._beside = beside
         self.settings = settings or Following()
         self._open_version, self._told = open_version, told or (lambda outcome, version: None)
         self._file = assignment
@@ -277,8 +273,7 @@ class Stage:
             bundle = await loop.run_in_executor(self._behind, Bundle.open, wanted.folder)
             if (bundle.version, bundle.sha256["ranker"]) != (wanted.version, wanted.sha256):
                 raise BadInput(f"{wanted.folder} holds version {bundle.version}, another than was assigned")
-            where = None if self._beside else self._behind
-            model = await loop.run_in_executor(where, self._open_version, bundle)
+            model = await loop.run_in_executor(self._behind, self._open_version, bundle)
             objection = await loop.run_in_executor(self._behind, self._objection, bundle, model)
         except Exception as error:
             objection = _reason(error)

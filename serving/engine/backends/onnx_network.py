@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from assay.components.core.errors import BadInput
 
 _SLOW = ["SkipLayerNormFusion"]
 """Optimisations left out: the fused kernel took 8 times as long as what it replaces (1.32, AVX-512)."""
+_SESSIONS = ThreadPoolExecutor(1, "assay-sessions")
+"""Sessions are made here: their threads inherit its priority, which is that of the first version's start, and
+not that of who opens a later one behind the requests."""
 
 
 def threads() -> int:
@@ -62,9 +66,13 @@ class OnnxNetwork:
             content = Path(file).read_bytes()
             if sha256 and (found := hashlib.sha256(content).hexdigest()) != sha256:
                 raise BadInput(f"{file} has sha256 {found}, {sha256} was derived: refused; prepare it again")
-            self._session: Any = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW
-            )
+            self._session: Any = _SESSIONS.submit(
+                onnxruntime.InferenceSession,
+                content,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=_SLOW,
+            ).result()
         except BadInput:
             raise
         except Exception as error:  # ONNX Runtime's errors have no common class.

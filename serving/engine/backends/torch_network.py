@@ -13,6 +13,7 @@ from assay.components.core.errors import BadInput
 from assay.components.core.ranker import TextEncoder, open_ranker
 from assay.components.core.ranker.encoder import POOLINGS
 from assay.components.core.ranker.models import has_bf16
+from transformers.utils.logging import disable_progress_bar
 
 
 class TorchNetwork:
@@ -32,6 +33,7 @@ class TorchNetwork:
     """
 
     def __init__(self, part: str | Path, kind: str, backend: str = "torch-fp32"):
+        disable_progress_bar()
         self.backend = backend
         if backend == "torch-bf16" and not has_bf16():
             raise BadInput("backend torch-bf16: this machine has no bfloat16; choose torch-fp32")

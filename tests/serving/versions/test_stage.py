@@ -146,11 +146,7 @@ def test_no_request_fails_while_versions_are_swapped_under_load(theatre, bundles
     assert [model.closed for model in t.opened] == [True] * 6 + [False]
 
 
-@pytest.mark.parametrize("beside", [False, True])
-def test_a_version_is_opened_behind_the_requests_unless_its_threads_would_stay_there(
-    bundles, tmp_path, beside
-):
-    """A thread inherits its maker's priority, and only root can raise it."""
+def test_a_version_is_opened_behind_the_requests(bundles, tmp_path):
     seen = []
 
     def open_version(bundle):
@@ -164,13 +160,13 @@ def test_a_version_is_opened_behind_the_requests_unless_its_threads_would_stay_t
     versions = [bundles("1", 1), bundles("2", 2)]
     one, two = (Assigned(b.version, b.sha256["ranker"], str(b.folder)) for b in versions)
     file = Assignment(NAME, "follow", one).write(tmp_path / "state")
-    stage = Stage(open_version, versions[0], NOW, file, beside=beside)
+    stage = Stage(open_version, versions[0], NOW, file)
     Assignment(NAME, "follow", two).write(tmp_path / "state")
     asyncio.run(stage.look())
     assert stage.champion.version == "2"
     stage.close()
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert seen == [own, own if beside else max(own, 10)]
+    assert seen == [own, max(own, 10)]
 
 
 def damage(bundle):
