@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from assay.serving.door.keys import Keys
+from assay.serving.door.pace import Pace
 from assay.serving.door.refused import Refused
 from assay.serving.door.requests import ASKED, Asked, asked
 from assay.serving.limits import Limits
@@ -47,13 +48,15 @@ class Door:
         limits: Of bodies, of requests at one time, of seconds.
         keys: That open it.
         inside: Says whether there is room.
+        pace: Of answers; a new one learns it.
     """
 
-    def __init__(self, app: App, limits: Limits, keys: Keys, inside: Inside):
+    def __init__(self, app: App, limits: Limits, keys: Keys, inside: Inside, pace: Pace | None = None):
         self.app = app
         self.limits = limits
         self.keys = keys
         self.inside = inside
+        self.pace = pace or Pace()
         self.present = 0
         """Requests that were let in and are not answered yet."""
 
@@ -61,20 +64,15 @@ class Door:
         """Pass a request on, or answer it here."""
         if scope["type"] != "http" or scope["path"] in PROBES:
             return await self.app(scope, receive, send)
-        self.present += 1
         try:
             await self._answered(scope, dict(scope["headers"]), receive, send)
         except Refused as refused:
             self.inside.rejected(refused.reason)
-            await send({
-                "type": "http.response.start", "status": refused.status,
-                "headers": [*refused.headers, *self._leave()],
-            })  # fmt: skip
+            headers = [*refused.headers, *self._leave()]
+            await send({"type": "http.response.start", "status": refused.status, "headers": headers})
             await send({"type": "http.response.body", "body": refused.body})
         except _Gone:
             self.inside.rejected("gone")
-        finally:
-            self.present -= 1
 
     async def _answered(
         self, scope: Message, headers: dict[bytes, bytes], receive: Receive, send: Send
@@ -85,7 +83,28 @@ class Door:
         except ValueError as error:
             raise Refused(400, "invalid", str(error)) from None
         if has_body:
-            self.inside.admit(this.deadline)
+            self._admit(this)
+        self.present += 1
+        try:
+            await self._let_in(scope, receive, send, this, has_body)
+        finally:
+            self.present -= 1
+            if has_body:
+                self.pace.answered(self.present)
+
+    def _admit(self, this: Asked) -> None:
+        if self.present >= self.limits.concurrency:
+            raise Refused(429, "full", "too many requests at one time: ask again later", 1.0)
+        # Half of the time, as the queue has it.
+        late = self.pace.wait(self.present) - (this.deadline - this.began) / 2
+        if late > 0:
+            raise Refused(429, "full", f"no answer within the deadline: ask again in {late:.1f} s", late)
+        self.inside.admit(this.deadline)
+
+    async def _let_in(
+        self, scope: Message, receive: Receive, send: Send, this: Asked, has_body: bool
+    ) -> None:
+        if has_body:
             receive = await self._read(this, receive)
 
         async def answer(message: Message) -> None:
@@ -112,8 +131,6 @@ class Door:
             return {**scope, "method": "POST"}, False
         if method != "POST":
             return scope, False
-        if self.present > self.limits.concurrency:
-            raise Refused(429, "full", "too many requests at one time: ask again later", 1.0)
         media_type = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
         if media_type != b"application/json":
             raise Refused(415, "invalid", "send JSON, with the header Content-Type: application/json")

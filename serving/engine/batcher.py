@@ -126,6 +126,7 @@ class Batcher:
         self.waiting_tokens = 0
         self.pace = 0.0
         """Seconds a token, over the last batches that were half full or more; 0 before the first of them."""
+        self._computing = 0
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._task: asyncio.Task | None = None
@@ -150,7 +151,7 @@ class Batcher:
     @property
     def wait(self) -> float:
         """Seconds that a row would wait which came now, by the pace of the last batches."""
-        return self.waiting_tokens * self.pace
+        return (self.waiting_tokens + self._computing) * self.pace
 
     def admit(self, tokens: int, deadline: float) -> None:
         """Say no to what would not be answered in time.
@@ -160,12 +161,13 @@ class Batcher:
             deadline: By the clock.
 
         Raises:
-            Full: The queue has no place, or its wait alone is longer than the deadline allows.
+            Full: The queue has no place, or the rows would be computed in the last half of what is left.
         """
         # What is larger than the whole queue is still computed when nothing else waits.
         if self.waiting and self.waiting_tokens + tokens > self.queue_tokens:
             raise Full(max(self.wait / 2, 0.1))
-        late = self.wait + tokens * self.pace - (deadline - self.clock())
+        # The other half is for what is not foreseen: a queue that is filled up to the deadline is late as a whole.
+        late = self.wait + tokens * self.pace - (deadline - self.clock()) / 2
         if self.waiting and late > 0:
             raise Full(max(late, 0.1))
 
@@ -223,8 +225,10 @@ class Batcher:
                 await self._wake.wait()
                 continue
             rows = [entry.rows[i] for entry, i in batch.rows]
+            self._computing = sum(len(row.ids) for row in rows)
             started = self.clock()
             results = await loop.run_in_executor(self._thread, _computed, batch.part, rows)
+            self._computing = 0
             self._told(batch, rows, self.clock() - started, results)
             for (entry, i), result in zip(batch.rows, results, strict=True):
                 self._give(entry, i, result)

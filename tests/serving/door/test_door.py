@@ -10,6 +10,7 @@ import pytest
 from assay.components.core.errors import BadInput
 from assay.serving.door.door import Door
 from assay.serving.door.keys import Keys
+from assay.serving.door.pace import Pace
 from assay.serving.door.refused import Refused
 from assay.serving.door.requests import ASKED
 from assay.serving.limits import Limits
@@ -240,3 +241,31 @@ def test_while_it_drains_it_answers_and_asks_for_another_connection():
 def test_info_may_be_got_and_the_index_is_closed():
     assert ask(path="/info", method="GET")[0].status == 200
     assert ask(path="/", method="GET")[0].status == 404
+
+
+def test_who_would_be_too_late_is_not_let_in():
+    class Slow(Pace):
+        def wait(self, present):
+            return 0.5 * present
+
+    async def main():
+        gate = asyncio.Event()
+
+        async def held(scope, receive, send):
+            await gate.wait()
+            await echo(scope, receive, send)
+
+        door = Door(held, Limits(), Keys([]), Inside(), Slow())
+        answers = [Answer() for _ in range(4)]
+        sent = []
+        for answer in answers:
+            headers = [(b"x-deadline-ms", b"2000")]
+            scope = {"type": "http", "path": "/rank", "method": "POST", "headers": headers}
+            sent.append(asyncio.create_task(door(scope, Caller(b"{}"), answer)))
+            await asyncio.sleep(0.01)
+        gate.set()
+        await asyncio.gather(*sent)
+        return [answer.status for answer in answers], answers[-1].headers["retry-after"]
+
+    # The fourth would wait for three, 1.5 s of the 1 s that is half of its time.
+    assert asyncio.run(main()) == ([200, 200, 200, 429], "1")
