@@ -13,8 +13,8 @@ class Pace:
     """Learns the seconds from one answer to the next, while there is always one to be made.
 
     The queue's tokens say how long the networks need. They do not say what waits before the queue, to be read
-    and checked, and in an overload of small requests that is most of it. By Little's law a request waits for as
-    many answers as there are requests before it.
+    and checked, and in an overload of small requests that is most of it. By Little's law a request waits for
+    as many answers as there are requests before it.
 
     Args:
         clock: Seconds, for tests.

@@ -166,7 +166,7 @@ class Batcher:
         # What is larger than the whole queue is still computed when nothing else waits.
         if self.waiting and self.waiting_tokens + tokens > self.queue_tokens:
             raise Full(max(self.wait / 2, 0.1))
-        # The other half is for what is not foreseen: a queue that is filled up to the deadline is late as a whole.
+        # The other half is for what is not foreseen: a queue filled up to the deadline is late as a whole.
         late = self.wait + tokens * self.pace - (deadline - self.clock()) / 2
         if self.waiting and late > 0:
             raise Full(max(late, 0.1))
