@@ -77,6 +77,11 @@ def serve(
     with _passing_signals_on() as run, contextlib.ExitStack() as served:
         if folder:
             started = Started(Bundle.open(folder), following.environment())
+            if version and version != started.bundle.version:
+                raise BadInput(
+                    f"{environment.BUNDLE} holds version {started.bundle.version}, and version {version} is "
+                    "asked for: take another image, or unset one of them"
+                )
             prepare(started.bundle)
         else:
             at = re.sub(r"[^\w.-]", "_", f"{host}-{port}")

@@ -1,4 +1,4 @@
-"""What is served: two versions of a MiniLM cross-encoder that has learnt a little of the simulated store."""
+"""What is served: two versions of a MiniLM ranker that has learnt a little of the simulated store."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from record import ROOT
 from .servers import FOLDER
 
 NAME = "assay-load"
+KIND = os.environ.get("KIND", "bi")
+"""Of ranker: `bi`, which a run trains if nothing else is asked for, or `cross`."""
 STEPS = 80
 """Of training, in batches of 16; the second version has learnt four more: either may follow the other."""
 
@@ -24,10 +26,11 @@ MOST = 20
 
 def registry() -> str:
     """URI of a registry in sqlite that holds both versions, the first the champion; made once."""
-    if not (FOLDER / "registry" / "ready").exists():
-        shutil.rmtree(FOLDER / "registry", ignore_errors=True)
-        _apart("registry")
-    return f"sqlite:///{FOLDER}/registry/mlflow.db"
+    folder = FOLDER / f"registry-{KIND}"
+    if not (folder / "ready").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        _apart("registry", str(folder))
+    return f"sqlite:///{folder}/mlflow.db"
 
 
 def bundle() -> Path:
@@ -84,7 +87,7 @@ def _write_registry(folder: Path) -> None:
     shown = judged[judged["query"].isin(groups[: -3 * MOST])].sample(frac=1, random_state=0)
     kept = judged[judged["query"].isin(groups[-3 * MOST :])].groupby("query").head(MOST)
 
-    ranker = new_ranker("cross", resolve(ENCODER), 0)
+    ranker = new_ranker(KIND, resolve(ENCODER), 0)
     TextEncoder(resolve(ENCODER)).save(folder / "encoder")
     optimiser = torch.optim.AdamW(ranker.parameters(), lr=5e-5)
     rows = ranker.tokenise(
@@ -149,6 +152,6 @@ def _write_bundle(folder: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "registry":
-        _write_registry(FOLDER / "registry")
+        _write_registry(Path(sys.argv[2]))
     else:
         _write_bundle(Path(sys.argv[2]))
