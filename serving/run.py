@@ -97,6 +97,8 @@ def serve(
                 environment.BUNDLE: str(bundle.folder.resolve()),
                 # BentoML reports each start to its makers unless told not to.
                 "BENTOML_DO_NOT_TRACK": "True",
+                # Threads for the few texts of a request cost more than the texts.
+                "TOKENIZERS_PARALLELISM": os.environ.get("TOKENIZERS_PARALLELISM", "false"),
             },
         )
 

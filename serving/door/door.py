@@ -12,6 +12,7 @@ from assay.serving.door.keys import Keys
 from assay.serving.door.pace import Pace
 from assay.serving.door.refused import Refused
 from assay.serving.door.requests import ASKED, Asked, asked
+from assay.serving.engine.batcher import SHARE
 from assay.serving.limits import Limits
 
 Message = MutableMapping[str, Any]
@@ -95,8 +96,7 @@ class Door:
     def _admit(self, this: Asked) -> None:
         if self.present >= self.limits.concurrency:
             raise Refused(429, "full", "too many requests at one time: ask again later", 1.0)
-        # Half of the time, as the queue has it.
-        late = self.pace.wait(self.present) - (this.deadline - this.began) / 2
+        late = self.pace.wait(self.present) - (this.deadline - this.began) * SHARE
         if late > 0:
             raise Refused(429, "full", f"no answer within the deadline: ask again in {late:.1f} s", late)
         self.inside.admit(this.deadline)

@@ -13,6 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
+SHARE = 1 / 3
+"""Of the time to a deadline that may be spent waiting, as foreseen: what is foreseen is a mean."""
+
 
 class Row(Protocol):
     """A tokenised text or pair."""
@@ -161,13 +164,13 @@ class Batcher:
             deadline: By the clock.
 
         Raises:
-            Full: The queue has no place, or the rows would be computed in the last half of what is left.
+            Full: The queue has no place, or its wait would take more than a third of what is left.
         """
         # What is larger than the whole queue is still computed when nothing else waits.
         if self.waiting and self.waiting_tokens + tokens > self.queue_tokens:
             raise Full(max(self.wait / 2, 0.1))
-        # The other half is for what is not foreseen: a queue filled up to the deadline is late as a whole.
-        late = self.wait + tokens * self.pace - (deadline - self.clock()) / 2
+        # The rest is for what is not foreseen: a queue filled up to the deadline is late as a whole.
+        late = self.wait + tokens * self.pace - (deadline - self.clock()) * SHARE
         if self.waiting and late > 0:
             raise Full(max(late, 0.1))
 

@@ -50,6 +50,8 @@ class Observed:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on and see what becomes of it."""
+        if scope["type"] == "lifespan":
+            without_bentoml_s(scope["app"])
         if scope["type"] != "http" or scope["path"] in PROBES:
             return await self.app(scope, receive, send)
         if scope["path"] == "/metrics":
@@ -85,6 +87,18 @@ class Observed:
         finally:
             telemetry.answered(request)
             current.reset(outside)
+
+
+def without_bentoml_s(app: Any) -> None:
+    """Take out of a Starlette application what no setting of BentoML takes out.
+
+    Its timer keeps all of a request, refused or answered, until the timeout is over: 25 s at thousands a
+    second are more than the garbage collector can look through. The door has the deadline. Its tracing asks
+    for every request whether it is excluded.
+    """
+    others = ("TimeoutMiddleware", "OpenTelemetryMiddleware")
+    app.user_middleware = [one for one in app.user_middleware if one.cls.__name__ not in others]
+    app.middleware_stack = None  # Built anew with the next request.
 
 
 async def _answer(send: Send, body: bytes) -> None:

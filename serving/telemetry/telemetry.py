@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +23,9 @@ PLAIN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 REASON_OF = {400: "invalid", 404: "route", 405: "route", 499: "gone"}
 """What BentoML's own refusals are about."""
+
+REFUSALS_LOGGED = 10
+"""Answers 429 that are logged a second; `assay_rejected_total` has them all."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -53,6 +56,7 @@ class Telemetry:
         self.tracing: Tracing | None = None
         self._exposition = Exposition(self.metrics)
         self._in_flight = 0
+        self._second = self._logged = 0
         self.metrics.in_flight.set(0)
         self.metrics.ready.set(0)
 
@@ -84,7 +88,7 @@ class Telemetry:
         """A request has come; give it to `answered` when it is over."""
         given = next((value for name, value in headers if name == b"x-request-id"), b"")
         request = Request(
-            id=given.decode() if PLAIN_ID.fullmatch(given) else secrets.token_hex(8),
+            id=given.decode() if PLAIN_ID.fullmatch(given) else f"{random.getrandbits(64):016x}",
             route=bounded(path, names.ROUTES),
             method=bounded(method, METHODS),
             started=time.perf_counter(),
@@ -108,7 +112,16 @@ class Telemetry:
             self._rejected(request, REASON_OF.get(request.status, "other"))
         if request.span is not None and self.tracing is not None:
             self.tracing.answered(request)
-        log_access(request, seconds, self.settings.access_log)
+        if request.status != 429 or self._one_of_few():
+            log_access(request, seconds, self.settings.access_log)
+
+    def _one_of_few(self) -> bool:
+        """Whether a request that was too many is still logged: a line costs as much as refusing it."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._logged = second, 0
+        self._logged += 1
+        return self._logged <= REFUSALS_LOGGED
 
     def rejected(self, reason: str) -> None:
         """The request of this task is turned away.

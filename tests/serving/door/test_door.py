@@ -246,7 +246,7 @@ def test_info_may_be_got_and_the_index_is_closed():
 def test_who_would_be_too_late_is_not_let_in():
     class Slow(Pace):
         def wait(self, present):
-            return 0.5 * present
+            return 0.3 * present
 
     async def main():
         gate = asyncio.Event()
@@ -267,5 +267,5 @@ def test_who_would_be_too_late_is_not_let_in():
         await asyncio.gather(*sent)
         return [answer.status for answer in answers], answers[-1].headers["retry-after"]
 
-    # The fourth would wait for three, 1.5 s of the 1 s that is half of its time.
+    # The fourth would wait for three, 0.9 s of the 0.67 s that are a third of its time.
     assert asyncio.run(main()) == ([200, 200, 200, 429], "1")
