@@ -19,7 +19,7 @@ class Texts(BaseModel):
     texts: list[str]
 
 
-@bentoml.service(name="noop", workers=1, threads=1, traffic={"timeout": 2}, **INSTEAD_OF_BENTOML)
+@bentoml.service(name="noop", workers=1, threads=1, **INSTEAD_OF_BENTOML)
 class Noop:
     def __init__(self) -> None:
         telemetry.start()
@@ -55,12 +55,6 @@ class Noop:
         """Fails with the caller's text in the message."""
         telemetry.rejected("invalid")
         raise RuntimeError(f"cannot read {body.texts}")
-
-    @bentoml.api(route="/embed")
-    async def embed(self, body: Texts, /) -> list[float]:
-        """Never answers in time."""
-        await asyncio.sleep(60)
-        return []
 
 
 Noop.add_asgi_middleware(Observed, telemetry=telemetry)  # type: ignore[attr-defined]

@@ -66,13 +66,6 @@ def test_bentomls_middlewares_are_off():
     assert not names & {"RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
 
 
-def test_a_timeout_is_counted_and_logged_as_what_the_caller_got(caller, noop):
-    answer = caller.post("/embed", json={"texts": ["a"]}, headers={"X-Request-ID": "late-1"})
-    assert answer.status_code == 504
-    assert wait_for_line(noop, request_id="late-1", logger="assay.access")["status"] == 504
-    assert value(caller.get("/metrics").text, "assay_requests_total", route="/embed", status="504") == 1
-
-
 def test_every_line_is_json_and_none_holds_what_a_caller_wrote(caller, noop):
     secret = "zanzibar-4711"
     caller.post("/score", json={"texts": [secret]})

@@ -36,7 +36,8 @@ def test_other_weights_than_those_that_were_scored_are_refused(bundles, rankers,
     other = write_canary_set(tmp_path / "canary", scored(rankers(2)))
     bundle = bundles("1", 1, canary=other)
     found = check(bundle, ByCore(bundle), None, **BOUNDS)
-    assert "away from what it did when the version was registered; 0.001 is allowed" in found.objection
+    # By its scores, or where they are near by their order.
+    assert "registered" in found.objection
 
 
 def test_worse_than_the_version_in_service_is_refused(bundles, rankers, tmp_path):
