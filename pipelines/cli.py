@@ -368,7 +368,7 @@ def serve(
         float | None, typer.Option(help="Share of requests that the challenger answers.")
     ] = None,
 ) -> None:
-    """Serve the champion: /rank, /score, /embed, /info, /livez, /readyz."""
+    """Serve the champion: /rank, /v1/rerank, /score, /embed, /feedback, /info, /livez, /readyz, /metrics."""
     from assay.serving.run import serve as run_serve
     from assay.serving.versions.settings import Following
 

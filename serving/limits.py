@@ -50,10 +50,11 @@ class Limits:
             least = 0 if field.name in MAY_BE_ZERO else 1
             if getattr(self, field.name) < least:
                 raise BadInput(f"{PREFIX}{field.name.upper()} must be {least} or more")
-        if self.timeout_seconds >= SUPERVISOR_SECONDS:
+        if self.drain_seconds + self.timeout_seconds >= SUPERVISOR_SECONDS:
             raise BadInput(
-                f"{PREFIX}TIMEOUT_SECONDS is {self.timeout_seconds}: choose less than {SUPERVISOR_SECONDS}, "
-                f"for a worker is killed {SUPERVISOR_SECONDS} s after SIGTERM, and requests with it"
+                f"{PREFIX}TIMEOUT_SECONDS is {self.timeout_seconds}, {PREFIX}DRAIN_SECONDS "
+                f"{self.drain_seconds}: choose less than {SUPERVISOR_SECONDS} together, for that long after "
+                "SIGTERM a worker is killed, and requests with it"
             )
 
     @classmethod
