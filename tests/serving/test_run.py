@@ -55,7 +55,7 @@ def test_weights_that_cannot_score_end_the_process_instead_of_restarting_it_for_
     (bundle.folder / "bundle.json").write_text(json.dumps(about))
 
     server = start(ASSAY_BUNDLE=str(bundle.folder))
-    assert server.process.wait(timeout=120) == 1
+    assert server.process.wait(timeout=120) == 2
     assert "not finite numbers" in server.log.read_text()
 
 

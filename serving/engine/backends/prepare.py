@@ -150,6 +150,8 @@ class _Bench:
         ours = self._scores(self._torch, texts)
         core = open_ranker(self._bundle.ranker)
         theirs = core.score(core.tokenise(*zip(*texts, strict=True)))
+        if not np.isfinite(theirs).all():
+            raise BadInput(f"{self._bundle.ranker} gives scores that are not finite numbers: it cannot rank")
         if not np.abs(ours - theirs).max() <= SAME_TOKENS:
             raise BadInput(
                 f"{self._bundle.ranker}: without transformers its tokenizer gives other tokens; scores are "
