@@ -33,6 +33,9 @@ PART = 2.0
 CHECKS = 200
 """Requests between two looks at whether a right request is still answered as at first."""
 
+OWN = ("id", "query_id")
+"""Fields of an answer that are new each time."""
+
 SHOWN = 20
 """Requests at most that are kept to be looked at."""
 
@@ -63,7 +66,7 @@ def right_answers(server: Server) -> list[Any]:
         if isinstance(value, float):
             return round(value, 4)
         if isinstance(value, dict):
-            return {key: rounded(inner) for key, inner in value.items() if key != "id"}
+            return {key: rounded(inner) for key, inner in value.items() if key not in OWN}
         return [rounded(inner) for inner in value] if isinstance(value, list) else value
 
     answers = [ask(server.port, data) for data in RIGHT]
