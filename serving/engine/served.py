@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from assay.serving.engine.backends.choose import BackendSettings, open_networks
 from assay.serving.engine.backends.cosine import ScaledCosine
 from assay.serving.engine.backends.network import Network
+from assay.serving.engine.backends.scoring import computed, scored
 from assay.serving.engine.tokens import Tokenizer, Tokens
 from assay.serving.versions.bundle import Bundle
-
-_ALONE = 512
-"""Tokens of a batch that is computed without the batcher."""
 
 
 class OpenPart:
@@ -46,23 +44,19 @@ class OpenPart:
             return self.tokenizer.texts(columns[0])
         return self.tokenizer.pairs(*columns)
 
+    @property
+    def width(self) -> int:
+        """Columns of what it computes."""
+        return self.network.width
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What the network makes of a padded batch: (b, t) each -> (b, width) float32."""
+        with self._one_at_a_time:
+            return self.network(inputs)
+
     def compute(self, rows: Sequence[Tokens]) -> np.ndarray:
         """(n, width) float32 of n rows, as one batch."""
-        with self._one_at_a_time:
-            return self.network(self.tokenizer.pad(rows))
-
-    def compute_alone(self, rows: Sequence[tuple[str, ...]]) -> np.ndarray:
-        """(n, width) float32 of texts or pairs, in small batches by length: for warm-ups and comparisons."""
-        tokens = self.tokenise(rows)
-        out = np.empty((len(rows), self.network.width), dtype=np.float32)
-        order = sorted(range(len(rows)), key=lambda i: len(tokens[i].ids))
-        while order:
-            batch = [order.pop()]
-            longest = len(tokens[batch[0]].ids)
-            while order and (len(batch) + 1) * longest <= _ALONE:
-                batch.append(order.pop())
-            out[batch] = self.compute([tokens[i] for i in batch])
-        return out
+        return self(self.tokenizer.pad(rows))
 
 
 class ServedModel:
@@ -114,7 +108,8 @@ class ServedModel:
         """
         texts = ["warm", "warm up " * 8, "warm up " * 256]
         scores = self.score([(text, text) for text in texts])
-        vectors = self.encoder.compute_alone([(text,) for text in texts])
+        tokenizer = self.encoder.tokenizer
+        vectors = computed(self.encoder, tokenizer, tokenizer.texts(texts))
         if not (np.isfinite(scores).all() and np.isfinite(vectors).all()):
             raise ArithmeticError(
                 f"{self.name} version {self.version} gives scores that are not finite numbers"
@@ -122,13 +117,7 @@ class ServedModel:
 
     def score(self, rows: Sequence[tuple[str, str]]) -> np.ndarray:
         """Logits of (context, item) rows without the batcher. Returns (n,) float32."""
-        if self.head is None:
-            return self.ranker.compute_alone(rows)[:, 0]
-        texts = sorted({text for row in rows for text in row})
-        vectors = self.ranker.compute_alone([(text,) for text in texts])
-        place = {text: number for number, text in enumerate(texts)}
-        left, right = (vectors[[place[row[side]] for row in rows]] for side in (0, 1))
-        return self.head(left, right)
+        return scored(self.ranker, self.ranker.tokenizer, self.head, rows)
 
     @property
     def failed_rows(self) -> int:

@@ -1,19 +1,32 @@
-"""Scores of rows by a network alone, without a batcher: for the gate and for benchmarks."""
+"""Scores of rows without the batcher: for the gate, warm-ups, comparisons and benchmarks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from assay.serving.engine.backends.cosine import ScaledCosine
-from assay.serving.engine.backends.network import Network
 from assay.serving.engine.tokens import Tokenizer, Tokens
 
 _TOKENS = 512
 """Of a batch, padding included."""
 
 
-def computed(network: Network, tokenizer: Tokenizer, rows: Sequence[Tokens]) -> np.ndarray:
+class Computes(Protocol):
+    """What makes numbers of a padded batch: a `Network`, or the part of a version that holds one."""
+
+    @property
+    def width(self) -> int:
+        """Columns of the output."""
+        ...
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(b, t) int64 each -> (b, width) float32."""
+        ...
+
+
+def computed(network: Computes, tokenizer: Tokenizer, rows: Sequence[Tokens]) -> np.ndarray:
     """Logits or vectors of tokenised rows, in batches by length: (n, width) float32, in their order."""
     out = np.empty((len(rows), network.width), dtype=np.float32)
     left = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
@@ -27,7 +40,7 @@ def computed(network: Network, tokenizer: Tokenizer, rows: Sequence[Tokens]) -> 
 
 
 def scored(
-    network: Network, tokenizer: Tokenizer, head: ScaledCosine | None, rows: Sequence[tuple[str, str]]
+    network: Computes, tokenizer: Tokenizer, head: ScaledCosine | None, rows: Sequence[tuple[str, str]]
 ) -> np.ndarray:
     """A ranker's logits of (context, item) rows: (n,) float32.
 
