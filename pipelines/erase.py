@@ -18,6 +18,7 @@ from assay.components.core.errors import BadInput
 from assay.components.core.full_ranking import Catalogue, read_ranking
 from assay.components.core.manifest import MANIFEST, sha256_of, write_json
 from assay.components.core.samples import read_samples, shard_files
+from assay.components.core.tracking import CANARY
 from assay.components.core.vectors import SAMPLE_IDS
 from assay.components.ingest.privacy import WRITTEN, pseudonym
 from assay.pipelines.exporting import mark_stale, renewed
@@ -183,14 +184,16 @@ def _known(user: str, runs: Path, key: bytes | None) -> Forget:
     forget.texts = {text for text in _values(mine, _TYPED) - _values(others, _TYPED) if text}
     forget.samples = _values(mine, ("sample_id",))
     others_lists: set[str] = set()
-    for _, table in tables:
+    for file, table in tables:
         if not {"sample_id", "group_id", "context", "item"} <= set(table.column_names):
             continue
         own = pc.or_(_own_lists(table, forget), among(strings(table, "sample_id"), forget.samples))
         for column in ("context", "item"):
             own = pc.or_(own, among(strings(table, column), forget.texts))
         part = table.filter(own)
-        forget.samples |= set(strings(part, "sample_id").to_pylist())
+        # A canary set over a catalogue has rows that are no samples; they go with their list.
+        if file.parent.name != CANARY:
+            forget.samples |= set(strings(part, "sample_id").to_pylist())
         forget.pairs |= set(zip(*(strings(part, c).to_pylist() for c in ("context", "item")), strict=True))
         forget.groups |= _values([part], ("group_id",))
         others_lists |= _values([table.filter(pc.invert(own))], ("group_id",))
