@@ -132,7 +132,8 @@ def interrupt_at(steps: list[str], arguments, folder: Path) -> tuple[str, str]:
             break
     else:
         pytest.fail(f"none of {steps} began:\n{''.join(seen[-200:])}")
-    time.sleep(1.0)
+    # Within the step: the shortest take less than a second.
+    time.sleep(0.1)
     family = psutil.Process(process.pid).children(recursive=True)
     assert family
     process.send_signal(signal.SIGINT)
