@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from assay.components.core.errors import BadInput
+from assay.serving.settings import Settings
 
-PREFIX = "ASSAY_LIMIT_"
 SUPERVISOR_SECONDS = 30
 """BentoML's supervisor kills a worker this long after SIGTERM: what is in flight must be answered before."""
 MAY_BE_ZERO = ("cache_bytes", "drain_seconds")
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(Settings):
     """Bounds on one request and on the requests at one time; whole numbers.
 
     Each is set by `ASSAY_LIMIT_` and its name in capitals: `ASSAY_LIMIT_ITEMS=100`.
@@ -35,6 +34,8 @@ class Limits:
             more.
     """
 
+    PREFIX: ClassVar = "ASSAY_LIMIT_"
+
     items: int = 256
     characters: int = 10_000
     body_bytes: int = 2 * 1024 * 1024
@@ -49,34 +50,10 @@ class Limits:
         for field in fields(self):
             least = 0 if field.name in MAY_BE_ZERO else 1
             if getattr(self, field.name) < least:
-                raise BadInput(f"{PREFIX}{field.name.upper()} must be {least} or more")
+                raise BadInput(f"{self.variable(field.name)} must be {least} or more")
         if self.drain_seconds + self.timeout_seconds >= SUPERVISOR_SECONDS:
             raise BadInput(
-                f"{PREFIX}TIMEOUT_SECONDS is {self.timeout_seconds}, {PREFIX}DRAIN_SECONDS "
+                f"ASSAY_LIMIT_TIMEOUT_SECONDS is {self.timeout_seconds}, ASSAY_LIMIT_DRAIN_SECONDS "
                 f"{self.drain_seconds}: choose less than {SUPERVISOR_SECONDS} together, for that long after "
                 "SIGTERM a worker is killed, and requests with it"
             )
-
-    @classmethod
-    def variables(cls) -> dict[str, str]:
-        """Environment variable of each limit: {"ASSAY_LIMIT_ITEMS": "items", ...}."""
-        return {PREFIX + field.name.upper(): field.name for field in fields(cls)}
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Limits:
-        """Limits as the environment sets them, the defaults for the rest.
-
-        Raises:
-            BadInput: A value is no whole number, is too small, or a variable names no limit.
-        """
-        variables = cls.variables()
-        unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in variables)
-        if unknown:
-            raise BadInput(f"{unknown[0]} names no limit: choose from {', '.join(variables)}")
-        values = {}
-        for variable, name in variables.items():
-            if text := environment.get(variable, "").strip():
-                if not text.isascii() or not text.isdigit():
-                    raise BadInput(f"{variable}={text}: a whole number is needed")
-                values[name] = int(text)
-        return cls(**values)

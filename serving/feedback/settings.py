@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 from assay.components.core.errors import BadInput
 from assay.components.core.pseudonyms import KEY, KEY_FILE
+from assay.serving.settings import Settings
 
-PREFIX = "ASSAY_FEEDBACK_"
 USERS = ("pseudonym", "drop")
-_TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 @dataclass(frozen=True)
-class FeedbackSettings:
+class FeedbackSettings(Settings):
     """Where served lists and events go. Each is set by `ASSAY_FEEDBACK_` and its name in capitals.
 
     Attributes:
@@ -35,6 +34,8 @@ class FeedbackSettings:
         users: "pseudonym" (a keyed hash, as `ingest` makes it) or "drop": of ids of users and sessions.
     """
 
+    PREFIX: ClassVar = "ASSAY_FEEDBACK_"
+
     folder: str = ""
     journal: str = ""
     rotate_seconds: float = 300.0
@@ -50,23 +51,26 @@ class FeedbackSettings:
     def __post_init__(self):
         for name in ("rotate_rows", "queue_events", "journal_bytes", "rotate_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise BadInput(f"{PREFIX}{name.upper()} must be above 0")
+                raise BadInput(f"{self.variable(name)} must be above 0")
         if self.randomise_top < 0 or self.randomise_top == 1:
             raise BadInput(
-                f"{PREFIX}RANDOMISE_TOP={self.randomise_top}: write 0 to swap nothing, or 2 or more"
+                f"ASSAY_FEEDBACK_RANDOMISE_TOP={self.randomise_top}: write 0 to swap nothing, or 2 or more"
             )
         if not 0 < self.randomise_share <= 1:
-            raise BadInput(f"{PREFIX}RANDOMISE_SHARE={self.randomise_share}: a share above 0, at most 1")
+            raise BadInput(
+                f"ASSAY_FEEDBACK_RANDOMISE_SHARE={self.randomise_share}: a share above 0, at most 1"
+            )
         if self.users not in USERS:
-            raise BadInput(f"{PREFIX}USERS={self.users}: choose from {', '.join(USERS)}")
+            raise BadInput(f"ASSAY_FEEDBACK_USERS={self.users}: choose from {', '.join(USERS)}")
         if self.folder and not self.journal:
             raise BadInput(
-                f"{PREFIX}FOLDER is set, so {PREFIX}JOURNAL must name a local folder, "
+                "ASSAY_FEEDBACK_FOLDER is set, so ASSAY_FEEDBACK_JOURNAL must name a local folder, "
                 "which outlives the process: acknowledged events wait there until a parquet file has them"
             )
         if self.folder and "://" not in self.folder and _inside(self.journal, self.folder):
             raise BadInput(
-                f"{PREFIX}JOURNAL={self.journal} lies in {PREFIX}FOLDER: `assay ingest` would read it too"
+                f"ASSAY_FEEDBACK_JOURNAL={self.journal} lies in ASSAY_FEEDBACK_FOLDER: "
+                "`assay ingest` would read it too"
             )
 
     @property
@@ -75,47 +79,20 @@ class FeedbackSettings:
         return bool(self.folder)
 
     @classmethod
-    def variables(cls) -> dict[str, str]:
-        """Environment variable of each setting: {"ASSAY_FEEDBACK_FOLDER": "folder", ...}."""
-        return {PREFIX + field.name.upper(): field.name for field in fields(cls)}
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> FeedbackSettings:
-        """Settings as the environment has them, the defaults for the rest.
+    def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Self:
+        """As `Settings` has it.
 
         Raises:
-            BadInput: A value cannot be used, a variable names no setting, or users are to have pseudonyms and
-                there is no key for them.
+            BadInput: Also where users are to have pseudonyms and there is no key for them.
         """
-        variables = cls.variables()
-        unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in variables)
-        if unknown:
-            raise BadInput(f"{unknown[0]} names no setting: choose from {', '.join(variables)}")
-        kinds = {field.name: type(field.default) for field in fields(cls)}
-        values: dict[str, Any] = {}
-        for variable, name in variables.items():
-            if text := environment.get(variable, "").strip():
-                values[name] = _read(variable, text, kinds[name])
-        settings = cls(**values)
+        settings = super().from_environment(environment, **given)
         keyed = environment.get(KEY) or environment.get(KEY_FILE)
         if settings.on and settings.users == "pseudonym" and not keyed:
             raise BadInput(
-                f"{PREFIX}USERS=pseudonym needs a key: set {KEY} or {KEY_FILE}, as for `assay ingest`, "
-                f"or {PREFIX}USERS=drop to keep no ids of users and sessions"
+                f"ASSAY_FEEDBACK_USERS=pseudonym needs a key: set {KEY} or {KEY_FILE}, as for "
+                "`assay ingest`, or ASSAY_FEEDBACK_USERS=drop to keep no ids of users and sessions"
             )
         return settings
-
-
-def _read(variable: str, text: str, kind: type) -> Any:
-    if kind is bool:
-        if text.lower() not in _TRUTHS:
-            raise BadInput(f"{variable}={text}: write true or false")
-        return _TRUTHS[text.lower()]
-    try:
-        return kind(text)
-    except ValueError:
-        needed = "a whole number" if kind is int else "a number"
-        raise BadInput(f"{variable}={text}: {needed} is needed") from None
 
 
 def _inside(path: str, folder: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
 from assay.components.core.errors import BadInput
-
-PREFIX = "ASSAY_TELEMETRY_"
+from assay.serving.settings import Settings
 
 CHOICES = {
     "logs": ("auto", "json", "text"),
@@ -18,7 +18,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class TelemetrySettings:
+class TelemetrySettings(Settings):
     """How logs are written. Traces follow the standard `OTEL_` variables, metrics need no setting.
 
     Each is set by `ASSAY_TELEMETRY_` and its name in capitals: `ASSAY_TELEMETRY_LOGS=json`.
@@ -29,6 +29,8 @@ class TelemetrySettings:
         level: The least that is logged by this package and by BentoML: `debug`, `info`, `warning`, `error`.
     """
 
+    PREFIX: ClassVar = "ASSAY_TELEMETRY_"
+
     logs: str = "auto"
     access_log: str = "on"
     level: str = "info"
@@ -36,23 +38,11 @@ class TelemetrySettings:
     def __post_init__(self):
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
-                raise BadInput(f"{PREFIX}{name.upper()}={value}: choose from {', '.join(choices)}")
+                raise BadInput(f"{self.variable(name)}={value}: choose from {', '.join(choices)}")
 
     @classmethod
-    def variables(cls) -> dict[str, str]:
-        """Environment variable of each setting: {"ASSAY_TELEMETRY_LOGS": "logs", ...}."""
-        return {PREFIX + field.name.upper(): field.name for field in fields(cls)}
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> TelemetrySettings:
-        """Settings as the environment has them, the defaults for the rest.
-
-        Raises:
-            BadInput: A value is none of the choices, or a variable names no setting.
-        """
-        variables = cls.variables()
-        unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in variables)
-        if unknown:
-            raise BadInput(f"{unknown[0]} names no setting: choose from {', '.join(variables)}")
-        given = {name: environment.get(variable, "").strip().lower() for variable, name in variables.items()}
-        return cls(**{name: text for name, text in given.items() if text})
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, **given: object
+    ) -> TelemetrySettings:
+        """As `Settings` has it; the words may be in capitals."""
+        return super().from_environment({name: text.lower() for name, text in environment.items()}, **given)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
 from assay.components.core.errors import BadInput
 from assay.components.core.tracking import CHALLENGER
+from assay.serving.settings import Settings
 
-PREFIX = "ASSAY_FOLLOW_"
 MODES = ("pinned", "follow")
-_KINDS: dict[str, type] = {"str": str, "int": int, "float": float}
 
 
 @dataclass(frozen=True)
-class Following:
+class Following(Settings):
     """Which versions are served, and when one replaces another.
 
     Each is set by `ASSAY_FOLLOW_` and its name in capitals: `ASSAY_FOLLOW_SECONDS=60`.
@@ -35,6 +33,8 @@ class Following:
         rows: Rows that a version must have computed before its speed or failures are judged.
     """
 
+    PREFIX: ClassVar = "ASSAY_FOLLOW_"
+
     mode: str = "pinned"
     seconds: float = 15.0
     challenger: str = CHALLENGER
@@ -50,58 +50,23 @@ class Following:
 
     def __post_init__(self):
         if self.mode not in MODES:
-            raise BadInput(f"{PREFIX}MODE={self.mode}: choose {' or '.join(MODES)}")
+            raise BadInput(f"ASSAY_FOLLOW_MODE={self.mode}: choose {' or '.join(MODES)}")
         for name in ("shadow_share", "canary_share", "failed_share"):
             if not 0 <= getattr(self, name) <= 1:
-                raise BadInput(f"{PREFIX}{name.upper()}={getattr(self, name)}: a share from 0 to 1 is needed")
+                raise BadInput(f"{self.variable(name)}={getattr(self, name)}: a share from 0 to 1 is needed")
         for name in ("tolerance", "difference", "probation_seconds"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise BadInput(f"{PREFIX}{name.upper()}={getattr(self, name)}: a number from 0 is needed")
+                raise BadInput(f"{self.variable(name)}={getattr(self, name)}: a number from 0 is needed")
         if not 0.1 <= self.seconds < float("inf"):
-            raise BadInput(f"{PREFIX}SECONDS={self.seconds}: 0.1 or more is needed")
+            raise BadInput(f"ASSAY_FOLLOW_SECONDS={self.seconds}: 0.1 or more is needed")
         if not 1 <= self.slower < float("inf"):
-            raise BadInput(f"{PREFIX}SLOWER={self.slower}: 1 or more is needed")
+            raise BadInput(f"ASSAY_FOLLOW_SLOWER={self.slower}: 1 or more is needed")
         if self.rows < 1:
-            raise BadInput(f"{PREFIX}ROWS={self.rows}: 1 or more is needed")
+            raise BadInput(f"ASSAY_FOLLOW_ROWS={self.rows}: 1 or more is needed")
         if not self.challenger:
-            raise BadInput(f"{PREFIX}CHALLENGER is empty: name an alias or a number")
+            raise BadInput("ASSAY_FOLLOW_CHALLENGER is empty: name an alias or a number")
 
     @property
     def shares(self) -> bool:
         """Whether a challenger is served at all."""
         return self.shadow_share > 0 or self.canary_share > 0
-
-    @classmethod
-    def variables(cls) -> dict[str, str]:
-        """Environment variable of each: {"ASSAY_FOLLOW_MODE": "mode", ...}."""
-        return {PREFIX + field.name.upper(): field.name for field in fields(cls)}
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Following:
-        """As the environment sets them, the defaults for the rest.
-
-        Args:
-            environment: To read from.
-            **given: What the command line says; None says nothing.
-
-        Raises:
-            BadInput: A value cannot be used, or a variable names no setting.
-        """
-        variables = cls.variables()
-        unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in variables)
-        if unknown:
-            raise BadInput(f"{unknown[0]} names no setting: choose from {', '.join(variables)}")
-        values: dict[str, object] = {}
-        for field, (variable, name) in zip(fields(cls), variables.items(), strict=True):
-            if text := environment.get(variable, "").strip():
-                kind = _KINDS[str(field.type)]
-                try:
-                    values[name] = kind(text)
-                except ValueError:
-                    number = "a whole number" if kind is int else "a number"
-                    raise BadInput(f"{variable}={text}: {number} is needed") from None
-        return cls(**values | {name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-
-    def environment(self) -> dict[str, str]:
-        """The same as environment variables, for the worker."""
-        return {variable: str(getattr(self, name)) for variable, name in self.variables().items()}

@@ -27,7 +27,7 @@ def test_a_wrong_value_is_told_by_its_name(variable, value):
 
 
 def test_a_misspelt_variable_is_told():
-    with pytest.raises(BadInput, match="ASSAY_LIMIT_ITEM names no limit: choose from ASSAY_LIMIT_ITEMS"):
+    with pytest.raises(BadInput, match="ASSAY_LIMIT_ITEM names no setting: choose from ASSAY_LIMIT_ITEMS"):
         Limits.from_environment({"ASSAY_LIMIT_ITEM": "10"})
 
 

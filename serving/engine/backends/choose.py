@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import ctypes
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from assay.components.core.errors import BadInput
 from assay.serving.engine.backends.derived import FILES, FOLDER, Derived
 from assay.serving.engine.backends.network import Network, open_network
+from assay.serving.settings import Settings
 
 if TYPE_CHECKING:
     from assay.serving.versions.bundle import Bundle
 
-PREFIX = "ASSAY_BACKEND_"
 NAMES = ("auto", "torch", "onnx", "onnx-int8")
 
 
 @dataclass(frozen=True)
-class BackendSettings:
+class BackendSettings(Settings):
     """How networks are computed.
 
     Attributes:
@@ -30,24 +28,13 @@ class BackendSettings:
             gate.
     """
 
+    PREFIX: ClassVar = "ASSAY_BACKEND_"
+
     name: str = "auto"
 
     def __post_init__(self):
         if self.name not in NAMES:
-            raise BadInput(f"{PREFIX}NAME is {self.name!r}: choose {', '.join(NAMES)}")
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> BackendSettings:
-        """Settings as the environment has them.
-
-        Raises:
-            BadInput: There is no such backend, or a variable names no setting.
-        """
-        known = f"{PREFIX}NAME"
-        unknown = sorted(name for name in environment if name.startswith(PREFIX) and name != known)
-        if unknown:
-            raise BadInput(f"{unknown[0]} names no setting of the backends: there is {known}")
-        return cls(environment.get(known, "").strip() or "auto")
+            raise BadInput(f"ASSAY_BACKEND_NAME is {self.name!r}: choose {', '.join(NAMES)}")
 
 
 def has_cuda() -> bool:
@@ -94,11 +81,11 @@ def choice(name: str, derived: Derived | None, cuda: bool) -> dict[str, str]:
         backend = "onnx-int8" if name == "onnx-int8" else "onnx-fp32"
         if derived is None or backend not in found:
             raise BadInput(
-                f"{PREFIX}NAME={name}: nothing is prepared for it; run "
+                f"ASSAY_BACKEND_NAME={name}: nothing is prepared for it; run "
                 "python -m assay.serving.engine.backends.prepare BUNDLE_FOLDER"
             )
         if found[backend].refused:
-            raise BadInput(f"{PREFIX}NAME={name} is refused for this version: {found[backend].refused}")
+            raise BadInput(f"ASSAY_BACKEND_NAME={name} is refused for this version: {found[backend].refused}")
     else:
         fit = [each for each in looked_at if each in found and not found[each].refused]
         speed = {} if derived is None else derived.milliseconds
