@@ -90,7 +90,7 @@ class Door:
             await self._let_in(scope, receive, send, this, has_body)
         finally:
             self.present -= 1
-            if has_body:
+            if has_body and this.status not in (0, 429):  # What was refused says nothing of the pace.
                 self.pace.answered(self.present)
 
     def _admit(self, this: Asked) -> None:
@@ -109,6 +109,7 @@ class Door:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
+                this.status = message["status"]
                 version = [(b"x-model-version", this.version.encode())] if this.version else []
                 message = {**message, "headers": [*message["headers"], *version, *self._leave()]}
             await send(message)

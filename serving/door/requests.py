@@ -19,11 +19,13 @@ class Asked:
         began: When it came, `time.monotonic()`.
         deadline: Until when it is worth answering.
         version: Number of the model version that answers; "" before.
+        status: Of the answer from behind the door; 0 before, and where there is none.
     """
 
     began: float
     deadline: float
     version: str = ""
+    status: int = 0
 
 
 ASKED: ContextVar[Asked] = ContextVar("asked")

@@ -15,6 +15,8 @@ import numpy as np
 
 SHARE = 1 / 3
 """Of the time to a deadline that may be spent waiting, as foreseen: what is foreseen is a mean."""
+READ_SHARE = 2 / 3
+"""The same for a request that is read and tokenised: most of what refusing it would save is spent."""
 
 
 class Row(Protocol):
@@ -156,21 +158,22 @@ class Batcher:
         """Seconds that a row would wait which came now, by the pace of the last batches."""
         return (self.waiting_tokens + self._computing) * self.pace
 
-    def admit(self, tokens: int, deadline: float) -> None:
+    def admit(self, tokens: int, deadline: float, share: float = SHARE) -> None:
         """Say no to what would not be answered in time.
 
         Args:
             tokens: That are to be queued; 0 where this is not known yet.
             deadline: By the clock.
+            share: Of what is left until then that the queue may take.
 
         Raises:
-            Full: The queue has no place, or its wait would take more than a third of what is left.
+            Full: The queue has no place, or its wait would take more than its share.
         """
         # What is larger than the whole queue is still computed when nothing else waits.
         if self.waiting and self.waiting_tokens + tokens > self.queue_tokens:
             raise Full(max(self.wait / 2, 0.1))
         # The rest is for what is not foreseen: a queue filled up to the deadline is late as a whole.
-        late = self.wait + tokens * self.pace - (deadline - self.clock()) * SHARE
+        late = self.wait + tokens * self.pace - (deadline - self.clock()) * share
         if self.waiting and late > 0:
             raise Full(max(late, 0.1))
 
@@ -194,7 +197,7 @@ class Batcher:
             RowFailed: A row fails even alone.
         """
         lengths = [len(row.ids) for row in rows]
-        self.admit(sum(lengths), deadline)
+        self.admit(sum(lengths), deadline, READ_SHARE)
         left = sorted(range(len(rows)), key=lengths.__getitem__)
         entry = _Waiting(
             part, rows, deadline, whose, self.clock(), asyncio.get_running_loop().create_future(), left,

@@ -49,7 +49,7 @@ def test_a_passed_gate_makes_a_champion(demo):
 def test_the_champion_ranks_as_it_did_in_the_run(demo, backend, allowed):
     """`assay serve` on the demo's champion gives the test rows the scores that the run reports.
 
-    By itself it may choose int8, whose scores, between -5 and 1 here, are rounded: its gate is nDCG, not these.
+    By itself it may choose int8, whose scores, between -5 and 1 here, are rounded: its gate is nDCG.
     """
     folder, summary = demo
     with socket.socket() as free:

@@ -269,3 +269,24 @@ def test_who_would_be_too_late_is_not_let_in():
 
     # The fourth would wait for three, 0.9 s of the 0.67 s that are a third of its time.
     assert asyncio.run(main()) == ([200, 200, 200, 429], "1")
+
+
+@pytest.mark.parametrize(("status", "counted"), [(200, 1), (422, 1), (429, 0)])
+def test_what_is_refused_behind_the_door_says_nothing_of_the_pace(status, counted):
+    """Refusals are quick: counted, an overload would look like a fast service, and more be let in."""
+
+    class Counting(Pace):
+        answers = 0
+
+        def answered(self, present):
+            self.answers += 1
+
+    async def answered(scope, receive, send):
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    pace = Counting()
+    door = Door(answered, Limits(), Keys([]), Inside(), pace)
+    scope = {"type": "http", "path": "/rank", "method": "POST", "headers": []}
+    asyncio.run(door(scope, Caller(b"{}"), Answer()))
+    assert pace.answers == counted
