@@ -205,7 +205,7 @@ def test_what_cannot_be_in_time_is_not_taken():
         await asyncio.sleep(0.01)
         with pytest.raises(Full) as told:
             await batcher.submit(part, rows(10), batcher.clock() + 3)
-        # Seven seconds of work are in two thirds of 10.5; who is not read yet is let in where they are a third.
+        # Seven seconds in two thirds of 10.5; who is not read yet is let in where they are a third.
         read = asyncio.create_task(batcher.submit(part, rows(10), batcher.clock() + 10.5))
         await asyncio.sleep(0)
         with pytest.raises(Full):
