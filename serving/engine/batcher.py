@@ -130,6 +130,7 @@ class Batcher:
         self.pace = 0.0
         """Seconds a token, over the last batches that were half full or more; 0 before the first of them."""
         self._computing = 0
+        self._closing = False
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._task: asyncio.Task | None = None
@@ -140,10 +141,10 @@ class Batcher:
 
     async def close(self) -> None:
         """Compute what waits, then end."""
-        while self.waiting and self.alive:
-            await asyncio.sleep(0.01)
+        self._closing = True
+        self._wake.set()
         if self._task is not None:
-            self._task.cancel()
+            await asyncio.wait([self._task])
         self._thread.shutdown(wait=True)
 
     @property
@@ -224,6 +225,8 @@ class Batcher:
         while True:
             batch = self._take()
             if batch is None:
+                if self._closing:
+                    return
                 self._wake.clear()
                 await self._wake.wait()
                 continue

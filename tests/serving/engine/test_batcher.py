@@ -292,3 +292,20 @@ def test_closing_computes_what_waits():
         return await asyncio.gather(*sent)
 
     assert len(run(work)) == 30
+
+
+def test_closing_gives_back_the_batch_under_way():
+    part = Sums()
+
+    async def work(batcher, watcher):
+        first = await held(batcher, part)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0.05)
+        part.gate.set()
+        out = await asyncio.wait_for(first, 5)
+        await closing
+        return out, batcher.alive
+
+    out, alive = run(work)
+    assert out.tolist() == [[1, 1]]
+    assert not alive
