@@ -242,8 +242,7 @@ class Batcher:
     def _take(self) -> _Batch | None:
         """The next batch, its rows taken out of the queue; None where nothing waits."""
         now = self.clock()
-        while self.waiting and self.waiting[0].deadline <= now:
-            entry = self.waiting[0]
+        for entry in [each for each in self.waiting if each.deadline <= now]:
             if not entry.future.done():
                 entry.future.set_exception(TooLate())
             self._drop(entry)

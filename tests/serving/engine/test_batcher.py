@@ -73,10 +73,8 @@ def run(work, batch_tokens=64, queue_tokens=10_000, **more):
 async def held(batcher, part):
     """A request that keeps the thread busy until the gate opens, so that others queue behind it."""
     first = asyncio.create_task(batcher.submit(part, rows(1)))
-    while batcher.waiting or not first:
-        await asyncio.sleep(0)
     await asyncio.sleep(0.01)
-    assert not batcher.waiting
+    assert batcher._computing
     return first
 
 
@@ -247,6 +245,26 @@ def test_a_late_request_is_dropped_uncomputed():
 
     assert run(work, clock=lambda: now[0]) == (0, 2)
     assert part.batches == [[1]]
+
+
+def test_a_late_request_behind_another_is_dropped_too():
+    part = Sums()
+    now = [0.0]
+
+    async def work(batcher, watcher):
+        first = await held(batcher, part)
+        patient = asyncio.create_task(batcher.submit(part, rows(5)))
+        late = asyncio.create_task(batcher.submit(part, rows(5, 5), deadline=1.0))
+        await asyncio.sleep(0.01)
+        now[0] = 2.0
+        part.gate.set()
+        with pytest.raises(TooLate):
+            await late
+        await asyncio.gather(first, patient)
+        return watcher.dropped
+
+    assert run(work, clock=lambda: now[0]) == 2
+    assert part.batches == [[1], [5]]
 
 
 def test_a_cancelled_request_is_dropped_uncomputed():
