@@ -27,12 +27,12 @@ async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnsw
     key = body.user_id or body.session_id or query_id
     with runtime.stage.using(key) as model:
         scored = await _logits(runtime, model, rows)
+        order = best_first(scored.values, ids)
         if body.diversity and len(ids) > 1:
             texts = [candidate.text for candidate in body.candidates]
             vectors = await runtime.answered(runtime.compute.vectors(model, texts, ASKED.get().deadline))
-            order = maximal_marginal_relevance(scored.values, vectors.values, body.diversity, shown, ids)
-        else:
-            order = best_first(scored.values, ids)[:shown]
+            order = maximal_marginal_relevance(scored.values, vectors.values, body.diversity, shown, order)
+        order = order[:shown]
         chances = [1.0] * len(order)
         if runtime.feedback is not None:
             swapped, chances = shown_order(query_id, len(order), runtime.feedback.settings)
