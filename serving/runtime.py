@@ -62,7 +62,7 @@ class Runtime:
         self.stage = open_stage(self._version_changed)
         self._tell_versions()
         log = self.stage.settings.shadow_log
-        self.shadow = Shadow(self.stage, Path(log) if log else None, self._busy, self._shadowed)
+        self.shadow = Shadow(self.stage, Path(log) if log else None, self._busy, self._compared)
         self.telemetry.shadow_from(self.shadow)
         self.telemetry.start()
         self.batcher.start()
@@ -137,8 +137,8 @@ class Runtime:
     def _busy(self) -> bool:
         return self.batcher.waiting_tokens > self.limits.batch_tokens
 
-    def _shadowed(self, found: Shadowed) -> None:
-        self.telemetry.shadow("compared", found.correlation, found.top_agrees)
+    def _compared(self, found: Shadowed) -> None:
+        self.telemetry.compared(found.correlation, found.top_agrees)
 
     def _version_changed(self, outcome: str, version: str) -> None:
         if outcome in ("swapped", "refused", "rolled back"):

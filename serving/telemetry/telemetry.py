@@ -216,7 +216,7 @@ class Telemetry:
         self.metrics.cancelled_rows.inc(by=rows)
 
     def cache(self, hits: int, misses: int) -> None:
-        """Look-ups in the cache of vectors."""
+        """Look-ups in the cache of scores and vectors."""
         self.metrics.cache_hits.inc(by=hits)
         self.metrics.cache_misses.inc(by=misses)
 
@@ -242,17 +242,15 @@ class Telemetry:
         """A version that was offered: one of `metrics.SWAPS`."""
         self.metrics.swaps.inc(bounded(outcome, names.SWAPS))
 
-    def shadow(self, outcome: str, correlation: float | None = None, top1: bool = False) -> None:
-        """A list that the challenger was to score too.
+    def compared(self, correlation: float, top1: bool) -> None:
+        """A list that the challenger has scored too.
 
         Args:
-            outcome: One of `metrics.SHADOWS`.
-            correlation: Of the scores, where there are two.
+            correlation: Of the scores.
             top1: Whether both put the same item first.
         """
-        self.metrics.shadowed.inc(bounded(outcome, names.SHADOWS))
-        if correlation is not None:
-            self.metrics.shadow_correlation.observe(correlation)
+        self.metrics.shadowed.inc("compared")
+        self.metrics.shadow_correlation.observe(correlation)
         if top1:
             self.metrics.shadow_top1.inc()
 
