@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+logger = logging.getLogger("bentoml.assay")
 SHARE = 1 / 3
 """Of the time to a deadline that may be spent waiting, as foreseen: what is foreseen is a mean."""
 
@@ -131,6 +133,7 @@ class Batcher:
     def start(self) -> None:
         """Begin to compute; within the event loop that will submit."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name="batcher")
+        self._task.add_done_callback(_tell_fault)
 
     async def close(self) -> None:
         """Compute what waits, then end."""
@@ -300,6 +303,12 @@ class Batcher:
         entry.missing -= 1
         if not entry.missing:
             entry.future.set_result(entry.out)
+
+
+def _tell_fault(task: asyncio.Task) -> None:
+    # Nobody awaits the task, so nobody else would say why the process has to be started anew.
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        logger.error("the batcher ended", exc_info=fault)
 
 
 def _computed(part: Part, rows: list[Row]) -> list[np.ndarray | Exception]:

@@ -327,3 +327,22 @@ def test_closing_gives_back_the_batch_under_way():
     out, alive = run(work)
     assert out.tolist() == [[1, 1]]
     assert not alive
+
+
+def test_a_fault_of_its_own_is_logged(caplog):
+    class Short(Sums):
+        def compute(self, rows):
+            return super().compute(rows)[:-1]
+
+    part = Short()
+    part.gate.set()
+
+    async def work(batcher, watcher):
+        lost = asyncio.create_task(batcher.submit(part, rows(3, 3)))
+        while batcher.alive:
+            await asyncio.sleep(0)
+        lost.cancel()
+
+    run(work)
+    (line,) = caplog.records
+    assert (line.message, line.exc_info[0]) == ("the batcher ended", ValueError)
