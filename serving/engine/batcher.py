@@ -71,11 +71,13 @@ class RowFailed(Exception):  # noqa: N818 - named for what it says
 
     Attributes:
         index: Of the row among those that were submitted.
+        why: Type of the exception.
     """
 
     def __init__(self, index: int, why: str):
         super().__init__(f"row {index} cannot be computed: {why}")
         self.index = index
+        self.why = why
 
 
 @dataclass(eq=False)
