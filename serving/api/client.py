@@ -80,12 +80,14 @@ class _Asking:
         retries: Tries after the first.
 
     Raises:
-        BadInput: The timeout is not above 0.
+        BadInput: The timeout is not above 0, or the retries are below it.
     """
 
     def __init__(self, url: str, key: str = "", timeout: float = 5.0, retries: int = 3):
         if not timeout > 0:
             raise BadInput(f"timeout {timeout}: give seconds above 0")
+        if retries < 0:
+            raise BadInput(f"retries {retries}: give 0 or more")
         self.url = url.rstrip("/")
         self.timeout = timeout
         self.retries = retries
