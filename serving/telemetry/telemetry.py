@@ -42,7 +42,8 @@ class Telemetry:
     """Metrics, traces and access log of one process.
 
     A new one counts for itself alone, traces nothing and logs nothing until `start`: what a unit test wants.
-    Every method may be called from any thread, and none raises into a request.
+    Every method but `arrived` and `answered`, which are of the event loop, may be called from any thread, and
+    none raises into a request.
 
     Args:
         settings: How logs are written.
