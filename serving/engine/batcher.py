@@ -193,15 +193,14 @@ class Batcher:
             RowFailed: A row fails even alone.
         """
         lengths = [len(row.ids) for row in rows]
-        tokens = sum(lengths)
-        self.admit(tokens, deadline)
+        self.admit(sum(lengths), deadline)
         left = sorted(range(len(rows)), key=lengths.__getitem__)
         entry = _Waiting(
             part, rows, deadline, whose, self.clock(), asyncio.get_running_loop().create_future(), left,
             missing=len(rows),
         )  # fmt: skip
         self.waiting.append(entry)
-        self.waiting_tokens += tokens
+        self.waiting_tokens += sum(lengths)
         self._wake.set()
         try:
             return await entry.future
