@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
-import numpy as np
 from assay.serving.door.refused import Refused
+from assay.serving.door.requests import ASKED
 from assay.serving.engine.batcher import Batcher, Full, RowFailed, TooLate
 from assay.serving.engine.cache import Cache
 from assay.serving.engine.compute import Compute
+from assay.serving.engine.served import ServedModel
 from assay.serving.engine.watching import Watching
 from assay.serving.feedback.log import FeedbackLog
 from assay.serving.feedback.settings import FeedbackSettings
 from assay.serving.limits import Limits
 from assay.serving.telemetry.metrics import Queue
-from assay.serving.telemetry.request import current
 from assay.serving.telemetry.telemetry import Model, Telemetry
 from assay.serving.versions.opening import open_stage
 from assay.serving.versions.shadow import Shadow, Shadowed
 
 logger = logging.getLogger("bentoml.assay")
-Answer = TypeVar("Answer")
 SWITCH_SECONDS = 0.0005
 """How long a batch that is done waits for the event loop to let go, several times; by default 5 ms."""
 
@@ -39,6 +38,7 @@ class Runtime:
     Attributes:
         stage: Which version answers; there is none before `start`.
         compute: Scores and vectors.
+        shadow: Has the challenger score a share of the lists too; there is none before `start`.
         feedback: Where lists and events are kept, or None.
         draining: Whether the end was asked for: not ready any more, though all that comes is still answered.
     """
@@ -62,8 +62,8 @@ class Runtime:
         self.stage = open_stage(self._version_changed)
         self._tell_versions()
         log = self.stage.settings.shadow_log
-        self._shadow = Shadow(self.stage, Path(log) if log else None, self._busy, self._shadowed)
-        self.telemetry.shadow_from(self._shadow)
+        self.shadow = Shadow(self.stage, Path(log) if log else None, self._busy, self._compared)
+        self.telemetry.shadow_from(self.shadow)
         self.telemetry.start()
         self.batcher.start()
         self.telemetry.queue_from(
@@ -88,7 +88,7 @@ class Runtime:
         await self.batcher.close()
         if self.feedback is not None:
             await self.feedback.close()
-        self._shadow.close()
+        self.shadow.close()
         self.stage.close()
         self.telemetry.close()
 
@@ -112,38 +112,33 @@ class Runtime:
         """The request of this task was refused."""
         self.telemetry.rejected(reason)
 
-    async def answered(self, work: Awaitable[Answer]) -> Answer:
-        """An answer of the engine.
-
-        Raises:
-            Refused: 429 where the queue is full, 504 where it was too late, 422 where a row cannot be
-                computed.
-        """
-        try:
-            return await work
-        except Full as full:
-            raise _too_busy(full) from None
-        except TooLate:
-            raise Refused(504, "deadline", "no answer within the deadline") from None
-        except RowFailed as failed:
-            raise Refused(422, "failed", f"{failed}; send the others without it") from None
-
-    def shadow(self, key: str, rows: list[tuple[str, str]], scores: np.ndarray, version: str) -> None:
-        """Have the challenger score a list too, where the list is in its share; returns at once.
+    @contextlib.contextmanager
+    def using(self, key: str) -> Iterator[ServedModel]:
+        """The version that answers the request of this task; it stays open until the block ends.
 
         Args:
-            key: By which the version was chosen.
-            rows: Of the list.
-            scores: (n,) that answered.
-            version: Whose they are.
+            key: What sticks to a version: of a user, a session, or else of the request.
+
+        Raises:
+            Refused: Of what the engine raises in the block: 429 where the queue is full, 504 where it was too
+                late, 422 where a row cannot be computed.
         """
-        self._shadow.consider(key, request_id(), version, rows, scores)
+        with self.stage.using(key) as model:
+            ASKED.get().version = model.version
+            try:
+                yield model
+            except Full as full:
+                raise _too_busy(full) from None
+            except TooLate:
+                raise Refused(504, "deadline", "no answer within the deadline") from None
+            except RowFailed as failed:
+                raise Refused(422, "failed", f"{failed}; send the others without it") from None
 
     def _busy(self) -> bool:
         return self.batcher.waiting_tokens > self.limits.batch_tokens
 
-    def _shadowed(self, found: Shadowed) -> None:
-        self.telemetry.shadow("compared", found.correlation, found.top_agrees)
+    def _compared(self, found: Shadowed) -> None:
+        self.telemetry.compared(found.correlation, found.top_agrees)
 
     def _version_changed(self, outcome: str, version: str) -> None:
         if outcome in ("swapped", "refused", "rolled back"):
@@ -178,13 +173,6 @@ class Runtime:
             loop.call_soon_threadsafe(lambda: loop.call_later(self.limits.drain_seconds, end, number, frame))
 
         signal.signal(signal.SIGTERM, drain)
-
-
-def request_id() -> str:
-    """Of the request that this task answers."""
-    request = current.get()
-    # There is one wherever a route is asked by HTTP.
-    return request.id if request is not None else "-"
 
 
 def _too_busy(full: Full) -> Refused:

@@ -43,8 +43,6 @@ def _or_stop() -> Iterator[None]:
     name="assay",
     # One worker: a forward pass uses every core it is given, and two would only share them.
     workers=1,
-    # The door keeps the deadline; this is for what it cannot cancel.
-    traffic={"timeout": LIMITS.timeout_seconds + 5},
     **INSTEAD_OF_BENTOML,
 )
 class Assay:

@@ -67,7 +67,7 @@ class _Pause:
     seconds: float
 
 
-_Plan = Generator["httpx.Request | _Pause", "httpx.Response | Exception | None", Answer]
+_Plan = Generator["httpx.Request | _Pause", "httpx.Response | httpx.TransportError | None", Answer]
 
 
 class _Asking:
@@ -80,12 +80,14 @@ class _Asking:
         retries: Tries after the first.
 
     Raises:
-        BadInput: The timeout is not above 0.
+        BadInput: The timeout is not above 0, or the retries are below it.
     """
 
     def __init__(self, url: str, key: str = "", timeout: float = 5.0, retries: int = 3):
         if not timeout > 0:
             raise BadInput(f"timeout {timeout}: give seconds above 0")
+        if retries < 0:
+            raise BadInput(f"retries {retries}: give 0 or more")
         self.url = url.rstrip("/")
         self.timeout = timeout
         self.retries = retries
@@ -120,10 +122,8 @@ class _Asking:
                 last = str(_refusal(response))
                 told = response.headers.get("Retry-After", "")
                 wait = max(wait, float(told)) if told.isdigit() else wait
-            elif isinstance(response, httpx.TransportError):
-                last = f"{type(response).__name__}: {response}"
             else:
-                raise response or RuntimeError("no response")
+                last = f"{type(response).__name__}: {response}"
             if attempt == self.retries or time.monotonic() + wait >= deadline:
                 break
             yield _Pause(wait)
@@ -140,9 +140,12 @@ def _refusal(response: httpx.Response) -> Refusal:
         return Refusal(response.status_code, response.reason_phrase)
 
 
-def _rank(context: str, candidates: Mapping[str, str], more: dict[str, Any]) -> dict[str, Any]:
+def _rank(
+    context: str, candidates: Mapping[str, str], query_id: str | None, **more: object
+) -> dict[str, Any]:
     listed = [{"id": key, "text": text} for key, text in candidates.items()]
-    return {"context": context, "candidates": listed, **_given(more)}
+    body = {"context": context, "candidates": listed, "query_id": query_id or new_query_id()}
+    return body | _given(more)
 
 
 def _events(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -192,14 +195,11 @@ class Client(_Asking):
         timeout: float | None = None,
     ) -> RankAnswer:
         """Order candidates, {id: text}, for a context; a retry shows the same list."""
-        more = {
-            "top_k": top_k,
-            "diversity": diversity,
-            "query_id": query_id or new_query_id(),
-            "user_id": user_id,
-            "session_id": session_id,
-        }
-        return self._ask("/rank", _rank(context, candidates, more), RankAnswer, timeout)
+        body = _rank(
+            context, candidates, query_id,
+            top_k=top_k, diversity=diversity, user_id=user_id, session_id=session_id,
+        )  # fmt: skip
+        return self._ask("/rank", body, RankAnswer, timeout)
 
     def score(self, pairs: Sequence[tuple[str, str]], *, timeout: float | None = None) -> ScoreAnswer:
         """Score (context, text) pairs."""
@@ -224,7 +224,7 @@ class Client(_Asking):
         step = next(plan)
         try:
             while True:
-                came: httpx.Response | Exception | None = None
+                came: httpx.Response | httpx.TransportError | None = None
                 if isinstance(step, _Pause):
                     time.sleep(step.seconds)
                 else:
@@ -267,14 +267,11 @@ class AsyncClient(_Asking):
         timeout: float | None = None,
     ) -> RankAnswer:
         """Order candidates, {id: text}, for a context; a retry shows the same list."""
-        more = {
-            "top_k": top_k,
-            "diversity": diversity,
-            "query_id": query_id or new_query_id(),
-            "user_id": user_id,
-            "session_id": session_id,
-        }
-        return await self._ask("/rank", _rank(context, candidates, more), RankAnswer, timeout)
+        body = _rank(
+            context, candidates, query_id,
+            top_k=top_k, diversity=diversity, user_id=user_id, session_id=session_id,
+        )  # fmt: skip
+        return await self._ask("/rank", body, RankAnswer, timeout)
 
     async def score(self, pairs: Sequence[tuple[str, str]], *, timeout: float | None = None) -> ScoreAnswer:
         """Score (context, text) pairs."""
@@ -301,7 +298,7 @@ class AsyncClient(_Asking):
         step = next(plan)
         try:
             while True:
-                came: httpx.Response | Exception | None = None
+                came: httpx.Response | httpx.TransportError | None = None
                 if isinstance(step, _Pause):
                     await asyncio.sleep(step.seconds)
                 else:

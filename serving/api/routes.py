@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from assay.components.core.errors import BadInput
@@ -12,11 +13,11 @@ from assay.serving.api import answers, contract
 from assay.serving.door.refused import Refused
 from assay.serving.door.requests import ASKED
 from assay.serving.engine.diversity import maximal_marginal_relevance
-from assay.serving.engine.served import ServedModel
 from assay.serving.feedback.exploration import shown_order
 from assay.serving.feedback.log import Full, NotKept
 from assay.serving.feedback.records import Event, Served, Shown, new_query_id
-from assay.serving.runtime import Runtime, request_id
+from assay.serving.runtime import Runtime
+from assay.serving.telemetry.request import current
 
 
 async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnswer:
@@ -25,14 +26,14 @@ async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnsw
     rows = [(body.context, candidate.text) for candidate in body.candidates]
     query_id, shown = body.query_id or new_query_id(), body.top_k or len(ids)
     key = body.user_id or body.session_id or query_id
-    with runtime.stage.using(key) as model:
-        scored = await _logits(runtime, model, rows)
+    with runtime.using(key) as model:
+        scored = await runtime.compute.logits(model, rows, ASKED.get().deadline)
+        order = best_first(scored.values, ids)
         if body.diversity and len(ids) > 1:
             texts = [candidate.text for candidate in body.candidates]
-            vectors = await runtime.answered(runtime.compute.vectors(model, texts, ASKED.get().deadline))
-            order = maximal_marginal_relevance(scored.values, vectors.values, body.diversity, shown, ids)
-        else:
-            order = best_first(scored.values, ids)[:shown]
+            vectors = await runtime.compute.vectors(model, texts, ASKED.get().deadline)
+            order = maximal_marginal_relevance(scored.values, vectors.values, body.diversity, shown, order)
+        order = order[:shown]
         chances = [1.0] * len(order)
         if runtime.feedback is not None:
             swapped, chances = shown_order(query_id, len(order), runtime.feedback.settings)
@@ -46,7 +47,7 @@ async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnsw
         runtime.feedback.served(
             Served(query_id, body.context, model.name, model.version, items, body.user_id, body.session_id)
         )
-    runtime.shadow(key, rows, scored.values, model.version)
+    runtime.shadow.consider(key, _request_id(), model.version, rows, scored.values)
     return answers.RankAnswer(
         name=model.name,
         version=model.version,
@@ -58,9 +59,10 @@ async def rank(runtime: Runtime, body: contract.RankRequest) -> answers.RankAnsw
 
 async def rerank(runtime: Runtime, body: contract.RerankRequest) -> answers.RerankAnswer:
     """Documents by falling relevance, in the shape of Cohere and Jina."""
-    with runtime.stage.using(request_id()) as model:
-        scored = await _logits(runtime, model, [(body.query, document) for document in body.documents])
-    order = sorted(range(len(body.documents)), key=lambda i: (-scored.values[i], i))
+    rows = [(body.query, document) for document in body.documents]
+    with runtime.using(_request_id()) as model:
+        scored = await runtime.compute.logits(model, rows, ASKED.get().deadline)
+    order = best_first(scored.values, range(len(rows)))
     results = [
         answers.RerankResult(
             index=i,
@@ -71,14 +73,15 @@ async def rerank(runtime: Runtime, body: contract.RerankRequest) -> answers.Rera
     ]
     meta = {"api_version": {"version": "1"}, "truncated": np.flatnonzero(scored.truncated).tolist()}
     return answers.RerankAnswer(
-        id=request_id(), model=body.model or f"{model.name}/{model.version}", results=results, meta=meta
+        id=_request_id(), model=body.model or f"{model.name}/{model.version}", results=results, meta=meta
     )
 
 
 async def score(runtime: Runtime, body: contract.ScoreRequest) -> answers.ScoreAnswer:
     """Scores of pairs, in their order."""
-    with runtime.stage.using(request_id()) as model:
-        scored = await _logits(runtime, model, [(pair.context, pair.text) for pair in body.pairs])
+    rows = [(pair.context, pair.text) for pair in body.pairs]
+    with runtime.using(_request_id()) as model:
+        scored = await runtime.compute.logits(model, rows, ASKED.get().deadline)
     return answers.ScoreAnswer(
         name=model.name,
         version=model.version,
@@ -89,9 +92,8 @@ async def score(runtime: Runtime, body: contract.ScoreRequest) -> answers.ScoreA
 
 async def embed(runtime: Runtime, body: contract.EmbedRequest) -> answers.EmbedAnswer:
     """Vectors of texts, in their order."""
-    with runtime.stage.using(request_id()) as model:
-        ASKED.get().version = model.version
-        found = await runtime.answered(runtime.compute.vectors(model, body.texts, ASKED.get().deadline))
+    with runtime.using(_request_id()) as model:
+        found = await runtime.compute.vectors(model, body.texts, ASKED.get().deadline)
     return answers.EmbedAnswer(
         name=model.name,
         version=model.version,
@@ -121,8 +123,7 @@ async def feedback(runtime: Runtime, body: contract.FeedbackRequest) -> answers.
 
 async def info(runtime: Runtime) -> answers.InfoAnswer:
     """What is served, and what may be asked."""
-    with runtime.stage.using(request_id()) as model:
-        ASKED.get().version = model.version
+    with runtime.using(_request_id()) as model:
         return answers.InfoAnswer(
             name=model.name,
             version=model.version,
@@ -136,16 +137,16 @@ async def info(runtime: Runtime) -> answers.InfoAnswer:
         )
 
 
-def best_first(scores: np.ndarray, ids: Sequence[str]) -> list[int]:
-    """Numbers of items by falling score, ties by id as text."""
+def best_first(scores: np.ndarray, ids: Sequence[Any]) -> list[int]:
+    """Numbers of items by falling score, ties by id."""
     values = scores.tolist()
     return sorted(range(len(ids)), key=lambda i: (-values[i], ids[i]))
 
 
-async def _logits(runtime: Runtime, model: ServedModel, rows: list[tuple[str, str]]):
-    this = ASKED.get()
-    this.version = model.version
-    return await runtime.answered(runtime.compute.logits(model, rows, this.deadline))
+def _request_id() -> str:
+    request = current.get()
+    # There is one wherever a route is asked by HTTP.
+    return request.id if request is not None else "-"
 
 
 def _seconds(event: contract.FeedbackEvent) -> float | None:

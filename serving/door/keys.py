@@ -39,9 +39,12 @@ class Keys:
         """Keys of `ASSAY_API_KEYS` and of the file that `ASSAY_API_KEYS_FILE` names.
 
         Raises:
-            BadInput: The file cannot be read or holds no key, or a key is too short.
+            BadInput: The file cannot be read, it or the variable holds no key, or a key is too short.
         """
-        keys = [key.strip() for key in environment.get(KEYS, "").split(",") if key.strip()]
+        named = environment.get(KEYS, "").strip()
+        keys = [key.strip() for key in named.split(",") if key.strip()]
+        if named and not keys:
+            raise BadInput(f"{KEYS} holds no key")
         if file := environment.get(KEYS_FILE):
             try:
                 lines = [line.strip() for line in Path(file).read_text().splitlines() if line.strip()]

@@ -13,6 +13,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
         status: Of the answer.
         reason: One word, for the metrics.
         retry_after: Seconds after which to ask again, or None.
+        body: JSON: {"error": what is wrong and what to do}.
     """
 
     def __init__(self, status: int, reason: str, error: str, retry_after: float | None = None):
@@ -20,11 +21,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
-
-    @property
-    def body(self) -> bytes:
-        """JSON: {"error": what is wrong and what to do}."""
-        return json.dumps({"error": str(self)}).encode()
+        self.body = json.dumps({"error": error}).encode()
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+logger = logging.getLogger("bentoml.assay")
 SHARE = 1 / 3
 """Of the time to a deadline that may be spent waiting, as foreseen: what is foreseen is a mean."""
 READ_SHARE = 2 / 3
@@ -71,11 +73,13 @@ class RowFailed(Exception):  # noqa: N818 - named for what it says
 
     Attributes:
         index: Of the row among those that were submitted.
+        why: Type of the exception.
     """
 
     def __init__(self, index: int, why: str):
         super().__init__(f"row {index} cannot be computed: {why}")
         self.index = index
+        self.why = why
 
 
 @dataclass(eq=False)
@@ -91,14 +95,7 @@ class _Waiting:
     left: list[int]
     out: np.ndarray | None = None
     missing: int = 0
-    tokens: int = 0
     begun: bool = False
-
-
-@dataclass
-class _Batch:
-    part: Part
-    rows: list[tuple[_Waiting, int]] = field(default_factory=list)
 
 
 class Batcher:
@@ -120,7 +117,7 @@ class Batcher:
         self,
         batch_tokens: int,
         queue_tokens: int,
-        watcher: Watcher | None = None,
+        watcher: Watcher,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.batch_tokens = batch_tokens
@@ -132,6 +129,7 @@ class Batcher:
         self.pace = 0.0
         """Seconds a token, over the last batches that were half full or more; 0 before the first of them."""
         self._computing = 0
+        self._closing = False
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._task: asyncio.Task | None = None
@@ -139,13 +137,14 @@ class Batcher:
     def start(self) -> None:
         """Begin to compute; within the event loop that will submit."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name="batcher")
+        self._task.add_done_callback(_tell_fault)
 
     async def close(self) -> None:
         """Compute what waits, then end."""
-        while self.waiting and self.alive:
-            await asyncio.sleep(0.01)
+        self._closing = True
+        self._wake.set()
         if self._task is not None:
-            self._task.cancel()
+            await asyncio.wait([self._task])
         self._thread.shutdown(wait=True)
 
     @property
@@ -201,10 +200,10 @@ class Batcher:
         left = sorted(range(len(rows)), key=lengths.__getitem__)
         entry = _Waiting(
             part, rows, deadline, whose, self.clock(), asyncio.get_running_loop().create_future(), left,
-            missing=len(rows), tokens=sum(lengths),
+            missing=len(rows),
         )  # fmt: skip
         self.waiting.append(entry)
-        self.waiting_tokens += entry.tokens
+        self.waiting_tokens += sum(lengths)
         self._wake.set()
         try:
             return await entry.future
@@ -216,39 +215,43 @@ class Batcher:
         if not entry.left:
             return
         self.waiting_tokens -= sum(len(entry.rows[i].ids) for i in entry.left)
-        if self.watcher is not None:
-            self.watcher.cancelled(len(entry.left))
+        self.watcher.cancelled(len(entry.left))
         entry.left = []
-        if entry in self.waiting:
-            self.waiting.remove(entry)
+        self.waiting.remove(entry)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             batch = self._take()
-            if batch is None:
+            if not batch:
+                if self._closing:
+                    return
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            rows = [entry.rows[i] for entry, i in batch.rows]
-            self._computing = sum(len(row.ids) for row in rows)
+            part, rows = batch[0][0].part, [entry.rows[i] for entry, i in batch]
+            tokens = self._computing = sum(len(row.ids) for row in rows)
+            padded = len(rows) * max(len(row.ids) for row in rows)
             started = self.clock()
-            results = await loop.run_in_executor(self._thread, _computed, batch.part, rows)
+            results = await loop.run_in_executor(self._thread, _computed, part, rows)
+            seconds = self.clock() - started
             self._computing = 0
-            self._told(batch, rows, self.clock() - started, results)
-            for (entry, i), result in zip(batch.rows, results, strict=True):
+            self._learn(tokens, padded, seconds)
+            self.watcher.batch(part, len(rows), tokens, padded, seconds, [entry.whose for entry, _ in batch])
+            if failed := sum(isinstance(result, Exception) for result in results):
+                self.watcher.failed(part, failed)
+            for (entry, i), result in zip(batch, results, strict=True):
                 self._give(entry, i, result)
 
-    def _take(self) -> _Batch | None:
-        """The next batch, its rows taken out of the queue; None where nothing waits."""
+    def _take(self) -> list[tuple[_Waiting, int]]:
+        """The next batch, its rows taken out of the queue; empty where nothing waits."""
         now = self.clock()
-        while self.waiting and self.waiting[0].deadline <= now:
-            entry = self.waiting[0]
+        for entry in [each for each in self.waiting if each.deadline <= now]:
             if not entry.future.done():
                 entry.future.set_exception(TooLate())
             self._drop(entry)
         if not self.waiting:
-            return None
+            return []
         first = self.waiting[0]
         longest = len(first.rows[first.left[-1]].ids)
         others: list[tuple[int, _Waiting, int]] = []
@@ -263,7 +266,6 @@ class Batcher:
                 room -= length
             if room <= 0:
                 break
-        batch = _Batch(first.part)
         others.sort(key=lambda one: one[0])
         place = max(k for k, one in enumerate(others) if one[1] is first and one[0] == longest)
         low = high = place
@@ -275,31 +277,22 @@ class Batcher:
             and (high - low + 2) * others[high + 1][0] <= self.batch_tokens
         ):  # fmt: skip
             high += 1
-        for length, entry, i in others[low : high + 1]:
-            batch.rows.append((entry, i))
+        taken = others[low : high + 1]
+        for length, entry, i in taken:
             entry.left.remove(i)
             self.waiting_tokens -= length
             if not entry.begun:
                 entry.begun = True
-                if self.watcher is not None:
-                    self.watcher.queued(now - entry.entered, entry.whose)
+                self.watcher.queued(now - entry.entered, entry.whose)
             if not entry.left:
                 self.waiting.remove(entry)
-        return batch
+        return [(entry, i) for _, entry, i in taken]
 
-    def _told(self, batch: _Batch, rows: Sequence[Row], seconds: float, results: list) -> None:
-        tokens = sum(len(row.ids) for row in rows)
-        padded = len(rows) * max(len(row.ids) for row in rows)
+    def _learn(self, tokens: int, padded: int, seconds: float) -> None:
         # A small batch costs more a token, and says nothing of how fast a queue would be worked off.
         if 2 * padded >= self.batch_tokens:
             pace = seconds / tokens
             self.pace = pace if not self.pace else 0.9 * self.pace + 0.1 * pace
-        if self.watcher is not None:
-            whose = [entry.whose for entry, _ in batch.rows]
-            self.watcher.batch(batch.part, len(rows), tokens, padded, seconds, whose)
-            failed = sum(isinstance(result, Exception) for result in results)
-            if failed:
-                self.watcher.failed(batch.part, failed)
 
     def _give(self, entry: _Waiting, index: int, result: np.ndarray | Exception) -> None:
         if entry.future.done():
@@ -316,14 +309,18 @@ class Batcher:
             entry.future.set_result(entry.out)
 
 
+def _tell_fault(task: asyncio.Task) -> None:
+    # Nobody awaits the task, so nobody else would say why the process has to be started anew.
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        logger.error("the batcher ended", exc_info=fault)
+
+
 def _computed(part: Part, rows: list[Row]) -> list[np.ndarray | Exception]:
     """The result of each row, or why it has none: a batch that fails is halved until each row is alone."""
     try:
-        out: np.ndarray = part.compute(rows)
-        if len(rows) == 1 and not np.isfinite(out).all():
-            return [ArithmeticError("not a finite number")]
+        out = part.compute(rows)
         if not np.isfinite(out).all():
-            # A row of a batch whose numbers overflow may take the others with it.
+            # A row whose numbers overflow may take the others of its batch with it.
             raise ArithmeticError("not finite numbers")
         return list(out)
     except Exception as error:

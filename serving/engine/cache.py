@@ -35,20 +35,14 @@ class Cache:
 
     def __init__(self, max_bytes: int):
         self.max_bytes = max_bytes
-        self.bytes = self.hits = self.misses = 0
+        self.bytes = 0
         self._kept: OrderedDict[bytes, Computed] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
     def get(self, key: bytes) -> Computed | None:
         """A result, or None where it is not there."""
         found = self._kept.get(key)
-        if found is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._kept.move_to_end(key)
+        if found is not None:
+            self._kept.move_to_end(key)
         return found
 
     def put(self, key: bytes, result: Computed) -> None:
@@ -62,11 +56,6 @@ class Cache:
         while self.bytes > self.max_bytes:
             _, oldest = self._kept.popitem(last=False)
             self.bytes -= oldest.values.nbytes + _OVERHEAD
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._kept.clear()
-        self.bytes = 0
 
 
 def content_key(digest: bytes, texts: Sequence[str]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from assay.serving.engine.batcher import Batcher
+from assay.serving.engine.batcher import Batcher, RowFailed
 from assay.serving.engine.cache import Cache, Computed, content_key
 from assay.serving.engine.served import OpenPart, ServedModel
 from assay.serving.telemetry.request import current
@@ -57,14 +57,15 @@ class Compute:
             deadline: By the batcher's clock.
 
         Raises:
-            Full, TooLate, RowFailed: As `Batcher.submit` does.
+            Full, TooLate, RowFailed: As `Batcher.submit` does; the index is that of the row in `rows`.
         """
         if model.head is None:
             found = await self._computed(model.ranker, rows, deadline)
             return Values(
                 np.array([found[row].values[0] for row in rows]), [found[r].truncated for r in rows]
             )
-        texts = await self._computed(model.ranker, [(text,) for row in rows for text in row], deadline)
+        both = [(text,) for row in rows for text in row]
+        texts = await self._computed(model.ranker, both, deadline, each=2)
         left, right = (np.stack([texts[(row[side],)].values for row in rows]) for side in (0, 1))
         cut = [texts[(context,)].truncated or texts[(item,)].truncated for context, item in rows]
         return Values(model.head(left, right), cut)
@@ -77,8 +78,9 @@ class Compute:
         )
 
     async def _computed(
-        self, part: OpenPart, rows: Sequence[tuple[str, ...]], deadline: float
+        self, part: OpenPart, rows: Sequence[tuple[str, ...]], deadline: float, each: int = 1
     ) -> dict[tuple[str, ...], Computed]:
+        """What is known of each of the rows, of which so many make one of the request."""
         found: dict[tuple[str, ...], Computed] = {}
         missing: list[tuple[tuple[str, ...], bytes]] = []
         for row in sorted(set(rows)):
@@ -96,7 +98,11 @@ class Compute:
                     tokens = await asyncio.to_thread(part.tokenise, wanted)
                 else:
                     tokens = part.tokenise(wanted)
-            values = await self.batcher.submit(part, tokens, deadline, current.get())
+            try:
+                values = await self.batcher.submit(part, tokens, deadline, current.get())
+            except RowFailed as failed:
+                # The caller knows the rows by their places in the request.
+                raise RowFailed(rows.index(wanted[failed.index]) // each, failed.why) from None
             for (row, key), one, numbers in zip(missing, tokens, values, strict=True):
                 found[row] = result = Computed(numbers, one.truncated)
                 self.cache.put(key, result)

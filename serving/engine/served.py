@@ -21,7 +21,6 @@ class OpenPart:
     Attributes:
         digest: Of weights and backend: equal digests give equal numbers.
         version: Whose part it is.
-        batches: Computed so far.
         rows: Computed so far.
         failed_rows: That failed alone.
         tokens: Computed so far.
@@ -33,7 +32,7 @@ class OpenPart:
         self.version = version
         self.network = network
         self.digest = hashlib.blake2b(f"{sha256} {network.backend}".encode(), digest_size=16).digest()
-        self.batches = self.rows = self.failed_rows = self.tokens = 0
+        self.rows = self.failed_rows = self.tokens = 0
         self.model_seconds = 0.0
         self._one_at_a_time = threading.Lock()
 
@@ -70,7 +69,6 @@ class ServedModel:
     """
 
     def __init__(self, bundle: Bundle, ranker: OpenPart, encoder: OpenPart, head: ScaledCosine | None):
-        self.bundle = bundle
         self.ranker = ranker
         self.encoder = encoder
         self.head = head
@@ -79,21 +77,22 @@ class ServedModel:
         self.backend = ranker.network.backend
 
     @classmethod
-    def open(cls, bundle: Bundle, settings: BackendSettings | None = None) -> ServedModel:
+    def open(cls, bundle: Bundle) -> ServedModel:
         """Open a checked bundle and use every part once, so that the first caller does not pay for it.
+
+        The backend is the one that the environment says.
 
         Args:
             bundle: It.
-            settings: Which backend; None as the environment says.
 
         Raises:
             BadInput: A file is damaged, the backend is refused, or it cannot run here.
             ArithmeticError: A number is not finite: these weights cannot rank.
         """
-        settings = settings or BackendSettings.from_environment()
+        networks = open_networks(bundle, BackendSettings.from_environment())
         ranker, encoder = (
             OpenPart(Tokenizer(bundle.folder / part), network, bundle.sha256[part], bundle.version)
-            for part, network in zip(("ranker", "encoder"), open_networks(bundle, settings), strict=True)
+            for part, network in zip(("ranker", "encoder"), networks, strict=True)
         )
         head = ScaledCosine.open(bundle.ranker) if bundle.kind == "bi" else None
         model = cls(bundle, ranker, encoder, head)

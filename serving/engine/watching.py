@@ -19,7 +19,6 @@ class Watching:
     def batch(self, part: OpenPart, rows: int, tokens: int, padded: int, seconds: float, whose: list) -> None:
         """A batch was computed."""
         part.rows += rows
-        part.batches += 1
         part.tokens += tokens
         part.model_seconds += seconds
         self.telemetry.computed(rows, tokens, padded, part.version, seconds, whose)

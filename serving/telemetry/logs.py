@@ -87,7 +87,7 @@ def write_logs(settings: TelemetrySettings) -> None:
     requests = logging.getLogger("uvicorn.access")
     requests.handlers.clear()
     requests.propagate = False
-    access.setLevel(logging.INFO if settings.access_log != "off" else logging.CRITICAL)
+    access.setLevel(logging.INFO)
 
 
 def log_access(request: Request, seconds: float, which: str) -> None:

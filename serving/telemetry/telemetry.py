@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from assay.serving.telemetry import metrics as names
 from assay.serving.telemetry.logs import log_access, write_logs
@@ -14,9 +15,6 @@ from assay.serving.telemetry.metrics import Exposition, FeedbackCounts, Metrics,
 from assay.serving.telemetry.request import Request, current
 from assay.serving.telemetry.settings import TelemetrySettings
 from assay.serving.telemetry.tracing import Tracing, wanted
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 PLAIN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 """An id of a caller that goes into logs as it is: too short and too plain for a sentence."""
@@ -44,7 +42,8 @@ class Telemetry:
     """Metrics, traces and access log of one process.
 
     A new one counts for itself alone, traces nothing and logs nothing until `start`: what a unit test wants.
-    Every method may be called from any thread, and none raises into a request.
+    Every method but `arrived` and `answered`, which are of the event loop, may be called from any thread, and
+    none raises into a request.
 
     Args:
         settings: How logs are written.
@@ -139,21 +138,38 @@ class Telemetry:
     def parsed(self) -> None:
         """The body of this task's request is read and checked: all since its arrival was `parse`."""
         if (request := current.get()) is not None:
-            self._stage("parse", time.perf_counter() - request.started, request, "")
+            self.took("parse", time.perf_counter() - request.started, request)
 
     # The engine.
 
-    def stage(self, name: str) -> Stage:
-        """Context manager around a stage of the request of this task.
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a stage of the request of this task.
 
         Args:
             name: One of `metrics.STAGES`.
         """
-        return Stage(self, name, current.get())
+        request, failed, started = current.get(), "", time.perf_counter()
+        try:
+            yield
+        except BaseException as error:
+            failed = type(error).__name__
+            raise
+        finally:
+            self.took(name, time.perf_counter() - started, request, failed)
 
-    def took(self, name: str, seconds: float, request: Request | None) -> None:
-        """A stage that just ended took `seconds`: where a `with` does not fit, as for the time in a queue."""
-        self._stage(name, seconds, request, "")
+    def took(self, name: str, seconds: float, request: Request | None, failed: str = "") -> None:
+        """A stage of a request, or of none, has ended just now.
+
+        Args:
+            name: One of `metrics.STAGES`.
+            seconds: That it took.
+            request: Whose stage it was.
+            failed: Type of the exception that ended it; empty if none did.
+        """
+        self.metrics.stage_seconds.observe(seconds, bounded(name, names.STAGES))
+        if request is not None and request.span is not None and self.tracing is not None:
+            self.tracing.stage(request, name, seconds, failed)
 
     def computed(
         self,
@@ -201,7 +217,7 @@ class Telemetry:
         self.metrics.cancelled_rows.inc(by=rows)
 
     def cache(self, hits: int, misses: int) -> None:
-        """Look-ups in the cache of vectors."""
+        """Look-ups in the cache of scores and vectors."""
         self.metrics.cache_hits.inc(by=hits)
         self.metrics.cache_misses.inc(by=misses)
 
@@ -227,17 +243,15 @@ class Telemetry:
         """A version that was offered: one of `metrics.SWAPS`."""
         self.metrics.swaps.inc(bounded(outcome, names.SWAPS))
 
-    def shadow(self, outcome: str, correlation: float | None = None, top1: bool = False) -> None:
-        """A list that the challenger was to score too.
+    def compared(self, correlation: float, top1: bool) -> None:
+        """A list that the challenger has scored too.
 
         Args:
-            outcome: One of `metrics.SHADOWS`.
-            correlation: Of the scores, where there are two.
+            correlation: Of the scores.
             top1: Whether both put the same item first.
         """
-        self.metrics.shadowed.inc(bounded(outcome, names.SHADOWS))
-        if correlation is not None:
-            self.metrics.shadow_correlation.observe(correlation)
+        self.metrics.shadowed.inc("compared")
+        self.metrics.shadow_correlation.observe(correlation)
         if top1:
             self.metrics.shadow_top1.inc()
 
@@ -254,29 +268,3 @@ class Telemetry:
     def exposition(self) -> bytes:
         """The body of `/metrics`."""
         return self._exposition.text()
-
-    def _stage(self, name: str, seconds: float, request: Request | None, failed: str) -> None:
-        self.metrics.stage_seconds.observe(seconds, bounded(name, names.STAGES))
-        if request is not None and request.span is not None and self.tracing is not None:
-            self.tracing.stage(request, name, seconds, failed)
-
-
-class Stage:
-    """What `Telemetry.stage` gives."""
-
-    __slots__ = ("_name", "_request", "_started", "_telemetry")
-
-    def __init__(self, telemetry: Telemetry, name: str, request: Request | None):
-        self._telemetry = telemetry
-        self._name = name
-        self._request = request
-
-    def __enter__(self) -> Stage:
-        """Begin."""
-        self._started = time.perf_counter()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
-        """End, whether it failed or not."""
-        seconds = time.perf_counter() - self._started
-        self._telemetry._stage(self._name, seconds, self._request, kind.__name__ if kind else "")

@@ -19,6 +19,7 @@ from assay.components.core.checkpoints import resolve
 from assay.components.core.ranker import TextEncoder, new_ranker, open_ranker
 from assay.serving.versions.bundle import Bundle, write_bundle
 
+ROOT = Path(__file__).parents[2]
 STARTING = 90.0
 """Seconds that a service may take to be ready on a busy machine."""
 
@@ -127,14 +128,14 @@ def start(tmp_path_factory) -> Iterator[Callable[..., Server]]:
         folder = tmp_path_factory.mktemp("server")
         log = folder / "log"
         # The developer's own settings stay out. A home each: a start wipes its home's metrics.
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "OTEL_"))}
         variables = {
             "BENTOML_HOME": str(folder / "bentoml"), "ASSAY_LIMIT_DRAIN_SECONDS": "0", **variables
         }  # fmt: skip
         command = [sys.executable, "-m", module, *arguments, "--port", str(port)]
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command, env={**inherited, **variables}, stdout=output, stderr=subprocess.STDOUT
+                command, env={**inherited, **variables}, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
             )
         started.append(Server(process, f"http://127.0.0.1:{port}", log))
         return started[-1]

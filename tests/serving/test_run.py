@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +12,14 @@ import pytest
 from assay.components.core.manifest import sha256_of
 from assay.serving.versions.bundle import write_bundle
 
+from tests.serving.telemetry.scraped import value
+
 BODY = {"context": "red shoe", "candidates": [{"id": str(i), "text": f"shoe {i} " * 12} for i in range(12)]}
-IN_FLIGHT = re.compile(r"^assay_requests_in_flight ([0-9.]+)", re.MULTILINE)
 
 
 def in_flight(url: str) -> float:
     """Requests that the service has taken in and not answered, by its own count."""
-    return sum(float(count) for count in IN_FLIGHT.findall(httpx.get(f"{url}/metrics", timeout=30).text))
+    return value(httpx.get(f"{url}/metrics", timeout=30).text, "assay_requests_in_flight")
 
 
 def test_tampered_weights_are_refused(start, tiny, tmp_path):

@@ -75,7 +75,6 @@ def choice(name: str, derived: Derived | None, cuda: bool) -> dict[str, str]:
     Raises:
         BadInput: What was named is not prepared, or the gate refused it.
     """
-    looked_at = wanted(name, cuda)
     found = {} if derived is None else derived.ranker
     if name.startswith("onnx"):
         backend = "onnx-int8" if name == "onnx-int8" else "onnx-fp32"
@@ -87,7 +86,7 @@ def choice(name: str, derived: Derived | None, cuda: bool) -> dict[str, str]:
         if found[backend].refused:
             raise BadInput(f"ASSAY_BACKEND_NAME={name} is refused for this version: {found[backend].refused}")
     else:
-        fit = [each for each in looked_at if each in found and not found[each].refused]
+        fit = [each for each in wanted(name, cuda) if each in found and not found[each].refused]
         speed = {} if derived is None else derived.milliseconds
         backend = min(fit, key=lambda each: speed.get(each, float("inf")), default="torch-fp32")
     encoder = "torch-fp32"

@@ -68,7 +68,9 @@ def export(part: str | Path, kind: str, file: str | Path) -> None:
 def _network(part: str | Path, kind: str, names: tuple[str, ...]) -> nn.Module:
     if kind == "cross":
         model = open_ranker(part).network.model
-        return PackedLogit(model, names) if can_pack(model) else _AsItIs(_logit(model), names, model)
+        if can_pack(model):
+            return PackedLogit(model, names)
+        return _AsItIs(lambda inputs: model(**inputs).logits[:, :1], names, model)
     if kind == "bi":
         model, pool = open_ranker(part).network.encoder, mean_pool
     else:
@@ -88,10 +90,6 @@ def _last_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     # As the core's `last_pool`, which takes the number of rows for a constant when it is exported.
     last = mask.shape[1] - 1 - mask.flip(1).argmax(1)
     return hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[2]))[:, 0]
-
-
-def _logit(model: Any) -> Any:
-    return lambda inputs: model(**inputs).logits[:, :1]
 
 
 class _AsItIs(nn.Module):

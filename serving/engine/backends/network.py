@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 from assay.components.core.errors import BadInput
 
-Kind = Literal["cross", "bi", "encoder"]
+KINDS = ("cross", "bi", "encoder")
 """What a part is: a cross-encoder gives a logit, the other two a pooled vector a text."""
 
-Backend = Literal["torch-fp32", "torch-bf16", "onnx-fp32", "onnx-int8"]
+BACKENDS = ("torch-fp32", "torch-bf16", "onnx-fp32", "onnx-int8")
 
 
 class Network(Protocol):
@@ -51,18 +51,18 @@ def open_network(
 
     Args:
         part: Folder that `Ranker.save` or `TextEncoder.save` wrote.
-        kind: `cross`, `bi` or `encoder`.
-        backend: One of `Backend`.
+        kind: One of `KINDS`.
+        backend: One of `BACKENDS`.
         file: The ONNX file that was derived from the part; for the ONNX backends.
         sha256: That the file must have; "" if it was made just now.
 
     Raises:
         BadInput: There is no such kind or backend, this machine cannot run it, or the file is another.
     """
-    if kind not in get_args(Kind):
-        raise BadInput(f"kind {kind!r}: choose {', '.join(get_args(Kind))}")
-    if backend not in get_args(Backend):
-        raise BadInput(f"backend {backend!r}: choose {', '.join(get_args(Backend))}")
+    if kind not in KINDS:
+        raise BadInput(f"kind {kind!r}: choose {', '.join(KINDS)}")
+    if backend not in BACKENDS:
+        raise BadInput(f"backend {backend!r}: choose {', '.join(BACKENDS)}")
     if backend.startswith("torch-"):
         from assay.serving.engine.backends.torch_network import TorchNetwork
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -40,26 +39,6 @@ SAME_TOKENS = 1e-4
 """By how much the core's logits may differ from those of our tokens and the same network."""
 PAIRS, BATCHES, ROUNDS = 20, 6, 5
 """Of the measurement: rows a batch, batches, and how often each."""
-
-
-def prepare_apart(folder: str | Path, settings: BackendSettings) -> None:
-    """Run this module as a process of low priority; its progress goes to stderr.
-
-    Args:
-        folder: Of a bundle.
-        settings: Which backend will be asked for.
-
-    Raises:
-        BadInput: The backend that was named is refused for this version, or the bundle is damaged.
-        RuntimeError: The process ended otherwise.
-    """
-    command = [sys.executable, "-m", __spec__.name, str(folder), "--backend", settings.name]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-    sys.stderr.write(done.stderr)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        kind = BadInput if done.returncode == 2 else RuntimeError
-        raise kind(last.removeprefix("error: "))
 
 
 def prepare(folder: str | Path, settings: BackendSettings) -> dict[str, str]:
@@ -115,10 +94,8 @@ def _derive(bundle: Bundle, backends: Sequence[str]) -> Derived:
         bench = _Bench(bundle, rows, canary)
         derived.ranker["torch-fp32"] = bench.tokens_are_those_of_the_core()
         for backend in backends:
-            if backend.startswith("onnx"):
+            if backend != "torch-fp32":
                 derived.ranker[backend] = bench.judged(backend, beside)
-            elif backend != "torch-fp32":
-                derived.ranker[backend] = bench.judged(backend)
             say(STEP, f"{backend}: {derived.ranker[backend].refused or 'passed'}")
         if "onnx-fp32" in backends:
             derived.encoder["onnx-fp32"] = bench.judged_encoder(beside)
@@ -159,10 +136,10 @@ class _Bench:
             )
         return Parity("torch-fp32", "", len(texts), float(np.abs(ours - theirs).max()))
 
-    def judged(self, backend: str, folder: Path | None = None) -> Parity:
-        """What the gate finds of a backend of the ranker; its file is written into the folder."""
+    def judged(self, backend: str, folder: Path) -> Parity:
+        """What the gate finds of a backend of the ranker; its file, if it has one, goes into the folder."""
         try:
-            file = None if folder is None else self._made(backend, folder)
+            file = self._made(backend, folder) if backend.startswith("onnx") else None
             network = open_network(self._bundle.ranker, self._bundle.kind, backend, file)
             found = self._scores(network, self._rows)
             alone = np.concatenate([self._scores(network, [row]) for row in self._rows[:ROWS_ALONE]])

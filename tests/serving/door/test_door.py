@@ -228,6 +228,7 @@ def test_keys_come_from_the_environment_or_a_file(tmp_path):
         {"ASSAY_API_KEYS_FILE": str(file)},
         {"ASSAY_API_KEYS_FILE": "/nowhere"},
         {"ASSAY_API_KEYS": "x"},
+        {"ASSAY_API_KEYS": " , "},
     ):
         with pytest.raises(BadInput, match="key|KEYS"):
             Keys.from_environment(wrong)

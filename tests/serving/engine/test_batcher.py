@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from assay.serving.engine import batcher as module
 from assay.serving.engine.batcher import Batcher, Full, RowFailed, TooLate
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,10 +74,8 @@ def run(work, batch_tokens=64, queue_tokens=10_000, **more):
 async def held(batcher, part):
     """A request that keeps the thread busy until the gate opens, so that others queue behind it."""
     first = asyncio.create_task(batcher.submit(part, rows(1)))
-    while batcher.waiting or not first:
-        await asyncio.sleep(0)
     await asyncio.sleep(0.01)
-    assert not batcher.waiting
+    assert batcher._computing
     return first
 
 
@@ -255,6 +254,26 @@ def test_a_late_request_is_dropped_uncomputed():
     assert part.batches == [[1]]
 
 
+def test_a_late_request_behind_another_is_dropped_too():
+    part = Sums()
+    now = [0.0]
+
+    async def work(batcher, watcher):
+        first = await held(batcher, part)
+        patient = asyncio.create_task(batcher.submit(part, rows(5)))
+        late = asyncio.create_task(batcher.submit(part, rows(5, 5), deadline=1.0))
+        await asyncio.sleep(0.01)
+        now[0] = 2.0
+        part.gate.set()
+        with pytest.raises(TooLate):
+            await late
+        await asyncio.gather(first, patient)
+        return watcher.dropped
+
+    assert run(work, clock=lambda: now[0]) == 2
+    assert part.batches == [[1], [5]]
+
+
 def test_a_cancelled_request_is_dropped_uncomputed():
     part = Sums()
 
@@ -298,3 +317,41 @@ def test_closing_computes_what_waits():
         return await asyncio.gather(*sent)
 
     assert len(run(work)) == 30
+
+
+def test_closing_gives_back_the_batch_under_way():
+    part = Sums()
+
+    async def work(batcher, watcher):
+        first = await held(batcher, part)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0.05)
+        part.gate.set()
+        out = await asyncio.wait_for(first, 5)
+        await closing
+        return out, batcher.alive
+
+    out, alive = run(work)
+    assert out.tolist() == [[1, 1]]
+    assert not alive
+
+
+def test_a_fault_of_its_own_is_logged(monkeypatch):
+    lines = []
+    monkeypatch.setattr(module.logger, "error", lambda said, exc_info: lines.append((said, type(exc_info))))
+
+    class Short(Sums):
+        def compute(self, rows):
+            return super().compute(rows)[:-1]
+
+    part = Short()
+    part.gate.set()
+
+    async def work(batcher, watcher):
+        lost = asyncio.create_task(batcher.submit(part, rows(3, 3)))
+        while batcher.alive:
+            await asyncio.sleep(0)
+        lost.cancel()
+
+    run(work)
+    assert lines == [("the batcher ended", ValueError)]

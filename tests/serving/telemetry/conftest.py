@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -77,33 +72,16 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="session")
-def start_noop(tmp_path_factory) -> Iterator[Callable[..., Server]]:
-    """Starts `noop.py`: `start_noop(OTEL_...=...)`."""
-    started: list[Server] = []
+def start_noop(start) -> Callable[..., Server]:
+    """Starts `noop.py`: `start_noop(OTEL_...=...)`; it is ready."""
 
     def run(**variables: str) -> Server:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        folder = tmp_path_factory.mktemp("noop")
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASSAY_", "OTEL_"))}
-        command = [sys.executable, "-m", "bentoml", "serve", "tests.serving.telemetry.noop:Noop"]
-        with (folder / "log").open("wb") as output:
-            process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(port)],
-                env={**inherited, "BENTOML_HOME": str(folder / "bentoml"), **variables},
-                cwd=Path(__file__).parents[3],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        started.append(Server(process, f"http://127.0.0.1:{port}", folder / "log"))
-        started[-1].wait_until_ready()
-        return started[-1]
+        noop = "tests.serving.telemetry.noop:Noop"
+        server = start("serve", noop, "--host", "127.0.0.1", module="bentoml", **variables)
+        server.wait_until_ready()
+        return server
 
-    yield run
-    for server in started:
-        if server.process.poll() is None:
-            server.stop()
+    return run
 
 
 @pytest.fixture(scope="session")

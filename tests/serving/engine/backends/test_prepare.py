@@ -14,7 +14,7 @@ from assay.components.core.ranker import new_ranker
 from assay.serving.engine.backends import prepare as module
 from assay.serving.engine.backends.choose import BackendSettings, open_networks
 from assay.serving.engine.backends.derived import Derived
-from assay.serving.engine.backends.prepare import main, prepare, prepare_apart
+from assay.serving.engine.backends.prepare import main, prepare
 from assay.serving.versions.bundle import Bundle, write_bundle
 
 from tests.serving.engine.backends.conftest import write_canary
@@ -108,9 +108,11 @@ def test_a_bi_encoder_is_prepared_too(tiny, tmp_path):
 
 def test_a_process_of_its_own_prepares_and_opening_needs_no_torch(small, tmp_path):
     bundle = small.copy(tmp_path)
-    prepare_apart(bundle.folder, BackendSettings("onnx"))
-    with pytest.raises(BadInput, match="no bundle"):
-        prepare_apart(tmp_path, BackendSettings())
+    command = [sys.executable, "-m", module.__name__]
+    subprocess.run([*command, str(bundle.folder), "--backend", "onnx"], check=True)
+    refused = subprocess.run([*command, str(tmp_path)], stderr=subprocess.PIPE, text=True, check=False)
+    assert refused.returncode == 2
+    assert "is no bundle" in refused.stderr
     program = (
         "import sys; from assay.serving.versions.bundle import Bundle\n"
         "from assay.serving.engine.backends.choose import BackendSettings, open_networks\n"
