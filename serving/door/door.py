@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
@@ -178,15 +177,24 @@ class Door:
 
     async def _watched(self, scope: Message, receive: Receive, send: Send, this: Asked) -> None:
         """Answer until the deadline, or until the caller is gone: nobody computes for nobody."""
-        sent = False
+        task: Any = asyncio.current_task()
+        watching, gone = True, False
+
+        def leave(_: object) -> None:
+            nonlocal gone
+            if watching:
+                gone = True
+                task.cancel()
 
         async def once(message: Message) -> None:
-            nonlocal sent
-            sent = True
+            nonlocal watching
+            watching = False
+            bound.reschedule(None)
             await send(message)
 
         first = await receive()  # The body is here already, or there is none to wait for.
         left: asyncio.Future[Message] = asyncio.ensure_future(receive())
+        left.add_done_callback(leave)
 
         async def again() -> Message:
             nonlocal first
@@ -195,21 +203,22 @@ class Door:
                 return message
             return await asyncio.shield(left)
 
-        work: asyncio.Future[None] = asyncio.ensure_future(self.app(scope, again, once))
         try:
-            seconds = max(0.0, this.deadline - time.monotonic())
-            both: list[asyncio.Future[Any]] = [work, left]
-            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if work.done() or sent:
-                return await work
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await work
-            if left.done():
-                raise _Gone
-            raise Refused(504, "deadline", f"no answer within {this.deadline - this.began:.3g} s")
+            async with asyncio.timeout(max(0.0, this.deadline - time.monotonic())) as bound:
+                await self.app(scope, again, once)
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            raise Refused(504, "deadline", f"no answer within {this.deadline - this.began:.3g} s") from None
+        except asyncio.CancelledError:
+            if not gone or task.cancelling() > 1:
+                raise
+            raise _Gone from None
         finally:
+            watching = False
             left.cancel()
+            if gone:
+                task.uncancel()
 
     def _leave(self) -> list[tuple[bytes, bytes]]:
         """Tells the caller to come by another connection, which a balancer makes to another replica."""

@@ -163,6 +163,49 @@ def test_nobody_computes_for_a_caller_who_left():
     assert ended == ["cancelled"]
 
 
+def test_an_answer_that_has_begun_is_ended_whatever_the_time_or_the_caller():
+    caller = Caller(b"{}")
+
+    async def slow(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        caller.leaves.set()
+        await asyncio.sleep(0.1)
+        await send({"type": "http.response.body", "body": b"whole"})
+
+    async def main():
+        answer = Answer()
+        headers = [(b"x-deadline-ms", b"50")]
+        scope = {"type": "http", "path": "/rank", "method": "POST", "headers": headers}
+        await Door(slow, Limits(), Keys([]), Inside())(scope, caller, answer)
+        return answer.status, answer.body, asyncio.current_task().cancelling()
+
+    assert asyncio.run(main()) == (200, b"whole", 0)
+
+
+def test_who_is_cancelled_from_outside_leaves_nothing_behind():
+    ended = []
+
+    async def slow(scope, receive, send):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async def main():
+        scope = {"type": "http", "path": "/rank", "method": "POST", "headers": []}
+        request = asyncio.create_task(
+            Door(slow, Limits(), Keys([]), Inside())(scope, Caller(b"{}"), Answer())
+        )
+        await asyncio.sleep(0.01)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        return list(ended)
+
+    assert asyncio.run(main()) == ["cancelled"]
+
+
 def test_a_full_queue_is_told_before_the_body_is_read():
     answer, inside = ask(echo, None, inside=Inside(full=True))
     assert (answer.status, answer.headers["retry-after"], inside.reasons) == (429, "3", ["full"])
