@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from assay.serving.door.keys import Keys
@@ -13,14 +12,8 @@ from assay.serving.door.refused import Refused
 from assay.serving.door.requests import ASKED, Asked, asked
 from assay.serving.engine.batcher import SHARE
 from assay.serving.limits import Limits
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
-"""Routes of the cluster: they need no key, and are answered when all else is refused."""
+from assay.serving.telemetry.observed import PROBES
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Inside(Protocol):
@@ -51,7 +44,7 @@ class Door:
         pace: Of answers; a new one learns it.
     """
 
-    def __init__(self, app: App, limits: Limits, keys: Keys, inside: Inside, pace: Pace | None = None):
+    def __init__(self, app: ASGIApp, limits: Limits, keys: Keys, inside: Inside, pace: Pace | None = None):
         self.app = app
         self.limits = limits
         self.keys = keys
@@ -60,7 +53,7 @@ class Door:
         self.present = 0
         """Requests that were let in and are not answered yet."""
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
         if scope["type"] != "http" or scope["path"] in PROBES:
             return await self.app(scope, receive, send)
@@ -75,7 +68,7 @@ class Door:
             self.inside.rejected("gone")
 
     async def _answered(
-        self, scope: Message, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
     ) -> None:
         scope, has_body = self._checked(scope, headers)
         try:
@@ -100,9 +93,7 @@ class Door:
             raise Refused(429, "full", f"no answer within the deadline: ask again in {late:.1f} s", late)
         self.inside.admit(this.deadline)
 
-    async def _let_in(
-        self, scope: Message, receive: Receive, send: Send, this: Asked, has_body: bool
-    ) -> None:
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send, this: Asked, has_body: bool) -> None:
         if has_body:
             receive = await self._read(this, receive)
 
@@ -119,7 +110,7 @@ class Door:
         finally:
             ASKED.reset(token)
 
-    def _checked(self, scope: Message, headers: dict[bytes, bytes]) -> tuple[Message, bool]:
+    def _checked(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[Scope, bool]:
         """The request as it goes on, and whether its body is to be read."""
         method = scope["method"]
         if scope["path"] == "/":
@@ -175,7 +166,7 @@ class Door:
 
         return replay
 
-    async def _watched(self, scope: Message, receive: Receive, send: Send, this: Asked) -> None:
+    async def _watched(self, scope: Scope, receive: Receive, send: Send, this: Asked) -> None:
         """Answer until the deadline, or until the caller is gone: nobody computes for nobody."""
         task: Any = asyncio.current_task()
         watching, gone = True, False

@@ -151,8 +151,8 @@ class Metrics:
         "assay_cancelled_rows_total",
         "Rows dropped from the queue: their caller left or their deadline passed.",
     )
-    cache_hits: Counter = _counter("assay_cache_hits_total", "Vectors found in the cache.")
-    cache_misses: Counter = _counter("assay_cache_misses_total", "Vectors that had to be computed.")
+    cache_hits: Counter = _counter("assay_cache_hits_total", "Rows found in the cache.")
+    cache_misses: Counter = _counter("assay_cache_misses_total", "Rows that had to be computed.")
     model_info: Gauge = _gauge(
         "assay_model_info",
         "1 for each version that is open; its role is champion or challenger.",

@@ -10,7 +10,7 @@ from assay.serving.telemetry.telemetry import Telemetry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PROBES = ("/livez", "/readyz", "/healthz")
-"""Asked every few seconds by a kubelet: neither counted nor logged."""
+"""Asked every few seconds by a kubelet: neither counted nor logged, and let in when all else is refused."""
 
 INSTEAD_OF_BENTOML: dict[str, Any] = {
     "metrics": {"enabled": False},
