@@ -34,8 +34,6 @@ class Probation:
         self._measured = float("-inf")
         # A challenger that is promoted has computed already.
         self._before = new.rows, new.failed_rows, new.tokens, new.model_seconds
-        self._failed_before = old.failed_rows / old.rows if old.rows else 0.0
-        self._pace = old.model_seconds / old.tokens if old.tokens else None
 
     @property
     def over(self) -> bool:
@@ -50,7 +48,8 @@ class Probation:
     def _failed(self) -> str:
         rows, failed, _, _ = self._since()
         # Rows that no version can compute are no fault of this one.
-        if rows < self.settings.rows or failed <= (self.settings.failed_share + self._failed_before) * rows:
+        before = self.old.failed_rows / self.old.rows if self.old.rows else 0.0
+        if rows < self.settings.rows or failed <= (self.settings.failed_share + before) * rows:
             return ""
         return f"{failed} of its first {rows} rows failed"
 
@@ -59,9 +58,9 @@ class Probation:
         if self._failed():
             return True
         rows, _, tokens, seconds = self._since()
-        if rows < self.settings.rows or not tokens or self._pace is None:
+        if rows < self.settings.rows or not tokens or not self.old.tokens:
             return False
-        slow = seconds / tokens > self.settings.slower * self._pace
+        slow = seconds / tokens > self.settings.slower * self.old.model_seconds / self.old.tokens
         return slow and time.monotonic() - self._measured >= AGAIN_SECONDS
 
     def objection(self) -> str:

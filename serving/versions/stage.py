@@ -249,7 +249,7 @@ class Stage:
         slot = await self._open(wanted)
         if slot is not None:
             self._challenger = slot
-            self._trial = Probation(slot.model, self.champion, Probe.read(slot.bundle), self.settings)
+            self._try_challenger()
             self._answers[slot.key] = Answer(SERVING)
             logger.info("version %s is the challenger", slot.model.version)
             self._told("challenger", slot.model.version)
@@ -260,6 +260,11 @@ class Stage:
                 slot, self._challenger, self._trial = self._challenger, None, None
             self._retire(slot)
             self._told("no challenger", slot.model.version)
+
+    def _try_challenger(self) -> None:
+        """Judge the challenger against the champion of now: the one before it will be closed."""
+        if (slot := self._challenger) is not None:
+            self._trial = Probation(slot.model, self.champion, Probe.read(slot.bundle), self.settings)
 
     def _is_refused(self, wanted: Assigned) -> bool:
         answer = self._answers.get(wanted.key)
@@ -297,6 +302,7 @@ class Stage:
         self._retire(self._previous)
         self._previous = old
         self._probation = Probation(new.model, old.model, Probe.read(new.bundle), self.settings)
+        self._try_challenger()
         self._answers[new.key] = Answer(SERVING)
         logger.info("version %s replaces version %s", new.model.version, old.model.version)
         self._told("swapped", new.model.version)
@@ -326,6 +332,7 @@ class Stage:
         with self._lock:
             self._champion = good
         self._previous = self._probation = None
+        self._try_challenger()
         self._retire(bad)
         logger.error("back to version %s", good.model.version)
         self._give_up(bad, reason)

@@ -396,6 +396,24 @@ def test_a_challenger_whose_rows_fail_gets_no_more_requests(theatre, bundles):
     assert next(iter(t.answers.values())).outcome == "rolled back"
 
 
+def test_a_challenger_is_judged_against_the_champion_of_now(theatre, bundles):
+    """The champion that it was opened beside is closed by then."""
+    one, two, three = (bundles(str(n), n) for n in (1, 2, 3))
+    t = theatre(one, Following(mode="follow", probation_seconds=0, rows=100), Slow)
+    t.opened[0].counted(rows=1000, seconds=1.0)
+    t.assign(one, two, canary_share=0.5)
+    t.look()
+    t.assign(three, two, canary_share=0.5)
+    t.look(2)
+    t.settle()
+    assert t.opened[0].closed
+    t.opened[2].counted(rows=1000, seconds=1.0)
+    t.opened[1].counted(rows=1000, seconds=5.0)
+    t.look()
+    assert t.stage.info()["challenger"] is None
+    assert "times as long as version 3" in t.answers[Assigned("2", two.sha256["ranker"], "-").key].reason
+
+
 def test_shadowed_are_those_that_the_champion_answers(theatre, bundles):
     one, two = bundles("1", 1), bundles("2", 2)
     t = theatre(one)
