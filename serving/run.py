@@ -15,6 +15,7 @@ from pathlib import Path
 from assay.components.core.errors import BadInput
 from assay.serving import environment
 from assay.serving.door.keys import Keys
+from assay.serving.engine.backends.choose import BackendSettings
 from assay.serving.feedback.settings import FeedbackSettings
 from assay.serving.limits import Limits
 from assay.serving.telemetry.telemetry import Telemetry
@@ -63,6 +64,7 @@ def serve(
 
     # What is wrong is told here, not by a worker that cannot start.
     Limits.from_environment()
+    BackendSettings.from_environment()
     Keys.from_environment()
     FeedbackSettings.from_environment()
     Telemetry.from_environment()

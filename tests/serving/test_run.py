@@ -35,10 +35,17 @@ def test_tampered_weights_are_refused(start, tiny, tmp_path):
     assert "Traceback" not in log
 
 
-def test_a_wrong_limit_is_told_before_anything_starts(start, bundle):
-    server = start(ASSAY_BUNDLE=str(bundle.folder), ASSAY_LIMIT_ITEMS="lots")
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("ASSAY_LIMIT_ITEMS", "lots", "ASSAY_LIMIT_ITEMS=lots: a whole number is needed"),
+        ("ASSAY_BACKEND_NAME", "fast", "ASSAY_BACKEND_NAME is 'fast': choose auto, torch, onnx, onnx-int8"),
+    ],
+)
+def test_a_wrong_setting_is_told_before_anything_starts(start, bundle, variable, value, told):
+    server = start(ASSAY_BUNDLE=str(bundle.folder), **{variable: value})
     assert server.process.wait(timeout=60) == 2
-    assert server.log.read_text() == "error: ASSAY_LIMIT_ITEMS=lots: a whole number is needed\n"
+    assert server.log.read_text() == f"error: {told}\n"
 
 
 @pytest.mark.slow
