@@ -109,20 +109,25 @@ def serve(
 def _passing_signals_on() -> Iterator[Callable[[list[str], dict[str, str]], int]]:
     """Yields a `run(command, variables) -> exit code`, to whose child SIGTERM and SIGINT are passed."""
     child: subprocess.Popen | None = None
-    asked = False
+    begun = asked = False
 
     def stop(number: int, _frame: object) -> None:
         nonlocal asked
-        if child is None:
+        if not begun:
             # Set even so: the first process of a container ignores a signal that it has no handler for.
             raise SystemExit(128 + number)
         asked = True
-        child.terminate()
+        if child is not None:
+            child.terminate()
 
     def run(command: list[str], variables: dict[str, str]) -> int:
-        nonlocal child
+        nonlocal begun, child
+        begun = True
         # In a session of its own: Ctrl-C in a terminal would reach the workers too, before their supervisor.
         child = subprocess.Popen(command, env=variables, start_new_session=True)
+        if asked:
+            # The signal came while there was no child yet to pass it on to.
+            child.terminate()
         code = child.wait()
         if asked:
             # A signal that came before the supervisor had its own handlers ended it all the same.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from assay.components.core.manifest import sha256_of
+from assay.serving.run import _passing_signals_on
 from assay.serving.versions.bundle import write_bundle
 
 BODY = {"context": "red shoe", "candidates": [{"id": str(i), "text": f"shoe {i} " * 12} for i in range(12)]}
@@ -71,6 +74,26 @@ def test_a_taken_port_ends_the_process(start, server, bundle):
     second = start(port=int(server.url.rpartition(":")[2]), ASSAY_BUNDLE=str(bundle.folder))
     assert second.process.wait(timeout=120) == 1
     assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_a_signal_while_the_service_is_being_started_leaves_no_process(monkeypatch):
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *given, **more):
+            super().__init__(*given, **more)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("assay.serving.run.subprocess.Popen", Popen)
+    with _passing_signals_on() as run:
+        try:
+            assert run(["sleep", "60"], dict(os.environ)) == 0
+        finally:
+            [child] = started
+            ended = child.poll()
+            child.kill()
+    assert ended == -signal.SIGTERM
 
 
 # Last in the file: it ends the shared server.
