@@ -87,11 +87,14 @@ class Follower(threading.Thread):
     def stop(self) -> None:
         """End the thread and what it has started."""
         self._ended.set()
+        self._kill()
+        if self.is_alive():
+            self.join(timeout=5)
+
+    def _kill(self) -> None:
         if (child := self._child) is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-        if self.is_alive():
-            self.join(timeout=5)
 
     def look(self) -> None:
         """Ask the registry once, and assign what it names.
@@ -181,6 +184,9 @@ class Follower(threading.Thread):
             env=os.environ | self.settings.environment(),
             start_new_session=True,
         )
+        if self._ended.is_set():
+            # `stop` may have come when there was nothing yet to kill.
+            self._kill()
         try:
             said = child.communicate()[0].strip().rpartition("\n")[2]
         finally:

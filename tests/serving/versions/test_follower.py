@@ -289,6 +289,20 @@ def test_a_stop_ends_what_it_has_started(house):
     assert h.now.refused == {}
 
 
+def test_a_stop_leaves_nothing_that_a_look_under_way_starts_after_it(house):
+    h = house()
+    h.rule("2", "sleep")
+    h.point("champion", "2")
+    h.follower.stop()
+    look = threading.Thread(target=lambda: pytest.raises(UnansweredError, h.follower.look), daemon=True)
+    look.start()
+    look.join(30)
+    ended = not look.is_alive()
+    h.follower.stop()
+    assert ended
+    assert h.now.refused == {}
+
+
 def test_the_pause_grows_while_nothing_answers_and_differs_by_replica(house):
     follower = house(seconds=10).follower
     pauses = [follower._pause(0) for _ in range(50)]
