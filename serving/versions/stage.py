@@ -50,7 +50,7 @@ class _Slot:
     key: str = field(init=False)
 
     def __post_init__(self):
-        self.key = Assigned(self.bundle.version, self.bundle.sha256["ranker"], "-").key
+        self.key = Assigned.of(self.bundle).key
 
 
 class Stage:

@@ -22,8 +22,9 @@ ROWS = CANARY_ROWS[:6]
 @pytest.fixture
 def stage(bundles, tmp_path):
     one, two = bundles("1", 1), bundles("2", 2)
-    both = [Assigned(b.version, b.sha256["ranker"], str(b.folder)) for b in (one, two)]
-    file = Assignment(NAME, "follow", *both, shadow_share=1.0).write(tmp_path / "state")
+    file = Assignment(NAME, "follow", Assigned.of(one), Assigned.of(two), shadow_share=1.0).write(
+        tmp_path / "state"
+    )
     stage = Stage(ByCore, one, Following(mode="follow"), file)
     asyncio.run(stage.look())
     yield stage

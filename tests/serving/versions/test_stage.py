@@ -38,9 +38,7 @@ class Theatre:
         return self.opened[-1]
 
     def assign(self, champion, challenger=None, **more):
-        assigned = [
-            b and Assigned(b.version, b.sha256["ranker"], str(b.folder)) for b in (champion, challenger)
-        ]
+        assigned = [b and Assigned.of(b) for b in (champion, challenger)]
         return Assignment(NAME, "follow", *assigned, **more).write(self.folder)
 
     def look(self, times=1):
@@ -158,7 +156,7 @@ def test_a_version_is_opened_behind_the_requests(bundles, tmp_path):
         return ByCore(bundle)
 
     versions = [bundles("1", 1), bundles("2", 2)]
-    one, two = (Assigned(b.version, b.sha256["ranker"], str(b.folder)) for b in versions)
+    one, two = map(Assigned.of, versions)
     file = Assignment(NAME, "follow", one).write(tmp_path / "state")
     stage = Stage(open_version, versions[0], NOW, file)
     Assignment(NAME, "follow", two).write(tmp_path / "state")
@@ -411,7 +409,7 @@ def test_a_challenger_is_judged_against_the_champion_of_now(theatre, bundles):
     t.opened[1].counted(rows=1000, seconds=5.0)
     t.look()
     assert t.stage.info()["challenger"] is None
-    assert "times as long as version 3" in t.answers[Assigned("2", two.sha256["ranker"], "-").key].reason
+    assert "times as long as version 3" in t.answers[Assigned.of(two).key].reason
 
 
 def test_shadowed_are_those_that_the_champion_answers(theatre, bundles):
@@ -453,6 +451,6 @@ def test_an_assignment_that_cannot_be_read_changes_nothing(theatre, bundles, cap
 
 def test_a_worker_that_is_started_anew_takes_what_is_assigned_by_now(bundles, tmp_path):
     one = bundles("1", 1)
-    file = Assignment(NAME, "follow", Assigned("1", one.sha256["ranker"], str(one.folder))).write(tmp_path)
+    file = Assignment(NAME, "follow", Assigned.of(one)).write(tmp_path)
     assert first_bundle({"ASSAY_ASSIGNMENT": str(file)}) == (one, file)
     assert first_bundle({}) is None
