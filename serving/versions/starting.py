@@ -70,6 +70,8 @@ def starting(name: str, version: str | None, cache: Path, at: str, settings: Fol
         file = assignment.write(state)
         (state / ANSWERS).unlink(missing_ok=True)
         follower = Follower(assignment, state, bundles.resolve(), settings, bundle.canary_sha256)
+        # It has claims of its own, and lets a folder go when nothing in it is served any more.
+        claims.close()
         follower.start()
         try:
             yield Started(bundle, {VARIABLE: str(file.resolve()), **settings.environment()})

@@ -14,6 +14,8 @@ from assay.components.core.manifest import sha256_of
 from assay.serving.versions.assignment import ANSWERS, ASSIGNMENT, VARIABLE, Assignment
 from assay.serving.versions.bundle import Bundle, make_bundle
 from assay.serving.versions.fetch import READY, REFUSED, main
+from assay.serving.versions.follower import Follower
+from assay.serving.versions.held import remove_unused
 from assay.serving.versions.probe import Probe
 from assay.serving.versions.settings import Following
 from assay.serving.versions.starting import starting
@@ -235,6 +237,17 @@ def test_a_service_that_follows_starts_with_the_champion(registry, start, tmp_pa
         assert found.variables["ASSAY_FOLLOW_MODE"] == "follow"
         assert Probe.read(found.bundle).registered
     assert file == tmp_path / "cache" / NAME / "at-0.0.0.0-3000" / ASSIGNMENT
+
+
+def test_the_follower_alone_claims_what_is_served(registry, start, monkeypatch):
+    """It lets a bundle go that is served no more; one that is claimed twice would stay on the disk."""
+    followers = []
+    monkeypatch.setattr(Follower, "start", lambda self: followers.append(self))
+    with start() as found:
+        assert not remove_unused(found.bundle.folder)
+        for held in followers[0]._held.values():
+            held.let_go()
+        assert remove_unused(found.bundle.folder)
 
 
 def test_pinned_writes_no_assignment(registry, start):
