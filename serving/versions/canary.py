@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from assay.components.core.metrics import METRICS, Lists, gained, paired_bootstrap
 from assay.serving.versions.bundle import Bundle
+from assay.serving.versions.opened import Opened, full_precision
 from assay.serving.versions.probe import ROWS, Probe, odd
-from assay.serving.versions.served import Served, full_precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +141,7 @@ def compare(
 
 
 def check(
-    bundle: Bundle, model: Served, current: Served | None, tolerance: float, difference: float
+    bundle: Bundle, model: Opened, current: Opened | None, tolerance: float, difference: float
 ) -> Compared:
     """Score a version's canary set with it and with the one in service, and judge.
 

@@ -22,7 +22,7 @@ from assay.components.core.tracking import WrongWeightsError
 from assay.serving.versions.bundle import PROBE, Bundle, make_bundle
 from assay.serving.versions.canary import CanarySet, check
 from assay.serving.versions.held import writing
-from assay.serving.versions.served import OpenVersion, Served
+from assay.serving.versions.opened import Opened, OpenVersion
 from assay.serving.versions.settings import Following
 
 NICE = 15
@@ -71,7 +71,7 @@ def prepare(bundle: Bundle) -> None:
         raise BadInput(what) if code == REFUSED else RuntimeError(f"{what} (exit code {code})")
 
 
-def open_version(bundle: Bundle) -> Served:
+def open_version(bundle: Bundle) -> Opened:
     """Open a checked bundle as the worker does."""
     return importlib.import_module("assay.serving.engine.served").ServedModel.open(bundle)
 

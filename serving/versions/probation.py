@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 
+from assay.serving.versions.opened import Opened
 from assay.serving.versions.probe import Probe
-from assay.serving.versions.served import Served
 from assay.serving.versions.settings import Following
 
 ROUNDS = 5
@@ -27,7 +27,7 @@ class Probation:
         settings: Of the bounds.
     """
 
-    def __init__(self, new: Served, old: Served, probe: Probe | None, settings: Following):
+    def __init__(self, new: Opened, old: Opened, probe: Probe | None, settings: Following):
         self.new, self.old, self.settings = new, old, settings
         self.rows = list(probe.rows) if probe is not None else list(TEXTS)
         self._began = time.monotonic()
@@ -67,7 +67,7 @@ class Probation:
         """Why it must go; "" where it may stay. Scores rows with both versions, in turn."""
         if failed := self._failed():
             return failed
-        taken: dict[Served, list[float]] = {self.new: [], self.old: []}
+        taken: dict[Opened, list[float]] = {self.new: [], self.old: []}
         for _ in range(ROUNDS):
             for model, seconds in taken.items():
                 started = time.perf_counter()

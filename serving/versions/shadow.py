@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from assay.serving.versions.served import Served
+from assay.serving.versions.opened import Opened
 from assay.serving.versions.stage import Stage, step_back
 
 logger = logging.getLogger("bentoml.assay.versions")
@@ -138,7 +138,7 @@ class Shadow:
     def _score(
         self,
         held: contextlib.ExitStack,
-        model: Served,
+        model: Opened,
         request_id: str,
         champion: str,
         rows: list[tuple[str, str]],

@@ -27,9 +27,9 @@ from assay.serving.versions.assignment import (
     write_answers,
 )
 from assay.serving.versions.bundle import Bundle
+from assay.serving.versions.opened import Opened, OpenVersion
 from assay.serving.versions.probation import Probation
 from assay.serving.versions.probe import Probe
-from assay.serving.versions.served import OpenVersion, Served
 from assay.serving.versions.settings import Following
 
 logger = logging.getLogger("bentoml.assay.versions")
@@ -43,7 +43,7 @@ Told = Callable[[str, str], None]
 class _Slot:
     """An open version and the requests that use it."""
 
-    model: Served
+    model: Opened
     bundle: Bundle
     users: int = 0
     retired: bool = False
@@ -100,16 +100,16 @@ class Stage:
         self._champion = _Slot(model, bundle)
 
     @property
-    def champion(self) -> Served:
+    def champion(self) -> Opened:
         """What answers, unless a challenger gets a share."""
         return self._champion.model
 
-    def route(self, key: str) -> Served:
+    def route(self, key: str) -> Opened:
         """The version that answers a request; the same key goes to the same version while shares stay."""
         return self._routed(key).model
 
     @contextlib.contextmanager
-    def using(self, key: str = "") -> Iterator[Served]:
+    def using(self, key: str = "") -> Iterator[Opened]:
         """The version that answers a request; it stays open until the block ends.
 
         Args:
@@ -124,7 +124,7 @@ class Stage:
             self._leave(slot)
 
     @contextlib.contextmanager
-    def shadowing(self, key: str = "") -> Iterator[Served | None]:
+    def shadowing(self, key: str = "") -> Iterator[Opened | None]:
         """The challenger, where it is to score this request too, after the answer; else None.
 
         Args:
@@ -142,7 +142,7 @@ class Stage:
             if slot is not None:
                 self._leave(slot)
 
-    def open_versions(self) -> dict[str, Served]:
+    def open_versions(self) -> dict[str, Opened]:
         """The versions that get requests, by role: `champion`, and `challenger` where there is one."""
         both = {"champion": self._champion, "challenger": self._challenger}
         return {role: slot.model for role, slot in both.items() if slot is not None}
@@ -212,7 +212,7 @@ class Stage:
         if done:
             self._let_go(slot.model)
 
-    def _let_go(self, model: Served) -> None:
+    def _let_go(self, model: Opened) -> None:
         # At the end of the process nothing is begun any more: its memory goes with it.
         with contextlib.suppress(RuntimeError):
             self._behind.submit(model.close)
@@ -291,7 +291,7 @@ class Stage:
         self._told("refused", wanted.version)
         return None
 
-    def _objection(self, bundle: Bundle, model: Served) -> str:
+    def _objection(self, bundle: Bundle, model: Opened) -> str:
         probe = Probe.read(bundle)
         return probe.objection(model, self.settings.difference) if probe is not None else ""
 
