@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,6 @@ from assay.serving.versions.assignment import (
     REFUSED,
     ROLLED_BACK,
     SERVING,
-    VARIABLE,
     Answer,
     Assigned,
     Assignment,
@@ -104,16 +103,12 @@ class Stage:
         """What answers, unless a challenger gets a share."""
         return self._champion.model
 
-    def route(self, key: str) -> Opened:
-        """The version that answers a request; the same key goes to the same version while shares stay."""
-        return self._routed(key).model
-
     @contextlib.contextmanager
     def using(self, key: str = "") -> Iterator[Opened]:
         """The version that answers a request; it stays open until the block ends.
 
         Args:
-            key: What sticks to a version: of a session, a user, or else of the request.
+            key: What sticks to a version while shares stay: of a session, a user, or else of the request.
         """
         with self._lock:
             slot = self._routed(key)
@@ -346,17 +341,6 @@ class Stage:
     def _write_answers(self) -> None:
         if self._file is not None:
             write_answers(self._file, self._answers)
-
-
-def first_bundle(variables: Mapping[str, str] = os.environ) -> tuple[Bundle, Path] | None:
-    """The bundle that the supervisor assigned, and the file that said so; None where there is no supervisor.
-
-    Raises:
-        BadInput: The assignment cannot be read, or the bundle is damaged.
-    """
-    if not (named := variables.get(VARIABLE)):
-        return None
-    return Bundle.open(Assignment.read(named).champion.folder), Path(named)
 
 
 def _place(key: str, salt: str) -> float:
