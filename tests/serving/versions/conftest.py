@@ -13,7 +13,8 @@ from assay.components.core.ranker import new_ranker, open_ranker
 from assay.serving.versions.bundle import Bundle, write_bundle
 from assay.serving.versions.canary import CanarySet
 
-NAME = "assay-search"
+from tests.serving.versions.registry import NAME
+
 CANARY_ROWS = [
     (f"red shoe {g}", f"shoe {'red' if i % 2 else 'blue'} {g} {i * 'x'}") for g in range(8) for i in range(6)
 ]

@@ -15,7 +15,7 @@ from assay.serving.versions.follower import Follower, UnansweredError
 from assay.serving.versions.held import Held, remove_unused, writing
 from assay.serving.versions.settings import Following
 
-NAME = "assay-search"
+from tests.serving.versions.registry import NAME
 
 FETCH = """
 import json, pathlib, sys, time

@@ -14,7 +14,8 @@ from assay.serving.versions.shadow import WAITING, Shadow, compared
 from assay.serving.versions.stage import Stage
 
 from tests.serving.versions.by_core import ByCore
-from tests.serving.versions.conftest import CANARY_ROWS, NAME
+from tests.serving.versions.conftest import CANARY_ROWS
+from tests.serving.versions.registry import NAME
 
 ROWS = CANARY_ROWS[:6]
 

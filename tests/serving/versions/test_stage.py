@@ -19,7 +19,8 @@ from assay.serving.versions.settings import Following
 from assay.serving.versions.stage import Stage
 
 from tests.serving.versions.by_core import ByCore
-from tests.serving.versions.conftest import CANARY_ROWS, NAME
+from tests.serving.versions.conftest import CANARY_ROWS
+from tests.serving.versions.registry import NAME
 
 NOW = Following(mode="follow", probation_seconds=0)
 ON_PROBATION = Following(mode="follow", probation_seconds=3600, rows=100)
