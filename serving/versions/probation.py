@@ -67,13 +67,14 @@ class Probation:
         """Why it must go; "" where it may stay. Scores rows with both versions, in turn."""
         if failed := self._failed():
             return failed
+        # Whatever comes of it: what cannot be measured must not keep the next version out.
+        self._measured = time.monotonic()
         taken: dict[Opened, list[float]] = {self.new: [], self.old: []}
         for _ in range(ROUNDS):
             for model, seconds in taken.items():
                 started = time.perf_counter()
                 model.score(self.rows)
                 seconds.append(time.perf_counter() - started)
-        self._measured = time.monotonic()
         ratio = statistics.median(n / o for n, o in zip(taken[self.new], taken[self.old], strict=True))
         if ratio <= self.settings.slower:
             return ""

@@ -331,6 +331,21 @@ def test_a_version_that_only_met_a_busy_machine_stays(theatre, bundles):
     assert t.stage.champion.version == "2"
 
 
+def test_a_version_that_cannot_be_measured_can_be_replaced(theatre, bundles, monkeypatch):
+    t = swapped(theatre, bundles)
+
+    def fail(rows):
+        raise MemoryError
+
+    monkeypatch.setattr(t.opened[1], "score", fail)
+    t.opened[1].counted(rows=1000, seconds=50.0)
+    with pytest.raises(MemoryError):
+        t.look()
+    t.assign(bundles("3", 3))
+    t.look()
+    assert t.stage.champion.version == "3"
+
+
 def test_a_refusal_is_forgotten_once_nobody_names_the_version(theatre, bundles):
     one, two = bundles("1", 1), bundles("2", 2)
     score_otherwise(two)
