@@ -81,6 +81,15 @@ def test_a_challenger_that_fails_harms_nobody(stage, monkeypatch, caplog):
     assert ROWS[0][0] not in caplog.text
 
 
+def test_a_log_that_cannot_be_written_is_no_fault_of_the_challenger(stage, tmp_path, caplog):
+    told = []
+    shadow = Shadow(stage, tmp_path / "nowhere" / "shadow.jsonl", told=told.append)
+    shadow.consider("key", "r", "1", ROWS, stage.champion.score(ROWS))
+    shadow.close()
+    assert (len(told), shadow.failed) == (1, 0)
+    assert "the shadow log cannot be written: No such file or directory" in caplog.text
+
+
 def test_the_log_is_bounded(stage, tmp_path, monkeypatch):
     monkeypatch.setattr("assay.serving.versions.shadow.BYTES", 1000)
     file = tmp_path / "shadow.jsonl"
