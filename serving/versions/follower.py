@@ -77,9 +77,9 @@ class Follower(threading.Thread):
                 self.look()
             except Exception as error:  # A supervisor that dies of a registry would take the service with it.
                 failures += 1
-                self._say(
-                    "registry", f"the registry does not answer ({type(error).__name__}): nothing changes"
-                )
+                silent = f"the registry does not answer ({type(error).__name__})"
+                what = str(error) if isinstance(error, UnansweredError) else silent
+                self._say("registry", f"{what}: nothing changes")
             else:
                 failures = 0
                 self._say("registry", "")

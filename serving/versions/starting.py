@@ -100,7 +100,7 @@ def _first(
                 return _fetched(name, wanted.version, bundles, claims), refused
             except (BadInput, tracking.WrongWeightsError) as error:
                 refused[wanted.key] = reason = str(error)
-    except BadInput as error:
+    except (BadInput, RuntimeError) as error:
         reason = str(error)
     except Exception as error:  # Whatever a registry fails with: what was served last needs none.
         reason = f"the registry does not answer ({type(error).__name__})"

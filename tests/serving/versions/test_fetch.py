@@ -240,6 +240,17 @@ def test_a_restart_while_the_registry_is_down_serves_the_last_version(registry, 
         pass
 
 
+def test_a_restart_whose_backends_fail_serves_the_last_version_and_says_why(
+    registry, start, preparing, capsys
+):
+    with start():
+        pass
+    (preparing / "code").write_text("1")
+    with start() as found:
+        assert found.bundle.version == GOOD
+    assert "backends could not be derived, see above (exit code 1): starting with" in capsys.readouterr().err
+
+
 def test_a_restart_does_not_start_with_what_was_refused(registry, start, tmp_path, capsys):
     with start() as found:
         state = Path(found.variables[VARIABLE]).parent

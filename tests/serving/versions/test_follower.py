@@ -275,6 +275,16 @@ def test_a_registry_that_is_down_is_told_once_and_changes_nothing(house, registr
     assert "the registry answers again" in told()
 
 
+def test_a_version_that_cannot_be_fetched_is_not_put_down_to_the_registry(house, capsys):
+    h = house()
+    h.rule("2", "fail")
+    h.point("champion", "2")
+    h.follower.start()
+    until(lambda: len(h.calls) == 2)
+    h.follower.stop()
+    assert capsys.readouterr().err.count("version 2 could not be fetched: nothing changes") == 1
+
+
 def test_a_stop_ends_what_it_has_started(house):
     h = house()
     h.rule("2", "sleep")
