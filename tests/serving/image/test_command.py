@@ -13,7 +13,7 @@ from assay.components.core.manifest import read_manifest, sha256_of
 from assay.pipelines.cli import main
 from assay.serving.versions.bundle import Bundle
 
-from tests.serving.versions.registry import NAME, registered
+from tests.serving.versions.registry import NAME, registered, spoilt
 
 
 class Done(NamedTuple):
@@ -98,12 +98,8 @@ def test_bad_input_is_told_and_nothing_is_written(bundle_command, tmp_path, argu
 
 def test_weights_that_are_not_those_that_were_registered_are_refused(bundle_command, store, tmp_path):
     weights = next(Path(store.removeprefix("sqlite:///")).parent.rglob("artifacts/ranker/model.safetensors"))
-    whole = weights.read_bytes()
-    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    try:
+    with spoilt(weights):
         done = bundle_command("--out", "c")
-    finally:
-        weights.write_bytes(whole)
     assert done.returncode == 1
     assert "failed: assay-search version 1: ranker has sha256" in done.stderr
     assert not (tmp_path / "c").exists()

@@ -53,3 +53,14 @@ def registered(
                 )
         client.set_registered_model_alias(NAME, tracking.CHAMPION, champion)
         yield client
+
+
+@contextlib.contextmanager
+def spoilt(file: Path) -> Iterator[None]:
+    """While inside, one bit of the file is another."""
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+        yield
+    finally:
+        file.write_bytes(whole)

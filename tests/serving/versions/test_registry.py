@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from assay.components.core.ranker import new_ranker
 from assay.serving.run import main
 from assay.serving.versions.bundle import Bundle, make_bundle
 
-from tests.serving.versions.registry import NAME, registered
+from tests.serving.versions.registry import NAME, registered, spoilt
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +62,7 @@ def test_weights_that_changed_in_the_registry_are_refused(registry, tmp_path, mo
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
     store = Path(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///")).parent / "mlflow-artifacts"
     [stored] = [file for file in store.rglob("ranker.json") if '"bi"' in file.read_text()]
-    kept = tmp_path / "kept"
-    shutil.copy(stored, kept)
-    stored.write_text('{"kind": "bi", "max_length": 64}\n')
-    try:
+    with spoilt(stored):
         assert main(["--name", NAME, "--version", "1"]) == 1
-    finally:
-        shutil.copy(kept, stored)
     assert "refused" in capsys.readouterr().err
     assert not list((tmp_path / "cache").rglob("bundle.json"))
