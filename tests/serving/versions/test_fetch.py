@@ -22,7 +22,7 @@ from assay.serving.versions.starting import starting
 
 from tests.serving.versions.by_core import ByCore
 from tests.serving.versions.conftest import scored, write_canary_set
-from tests.serving.versions.registry import NAME, registered
+from tests.serving.versions.registry import NAME, registered, spoilt
 
 GOOD, WORSE, OLD, OTHER, PICKLED = "1", "2", "3", "4", "5"
 
@@ -35,8 +35,8 @@ def registry(tiny, rankers, tmp_path_factory):
     shutil.copytree(rankers(1), pickled)
     (pickled / "optimizer.pt").write_bytes(b"\x80\x04.")
     one, two = scored(rankers(1)), scored(rankers(2))
-    sets = {GOOD: (one, None), WORSE: (two, one), OTHER: (two, None), PICKLED: (one, None)}
-    ranker_of = {GOOD: rankers(1), WORSE: rankers(2), OLD: rankers(1), OTHER: rankers(3), PICKLED: pickled}
+    sets = {GOOD: (one, None), WORSE: (-one, one), OTHER: (two, None), PICKLED: (one, None)}
+    ranker_of = {GOOD: rankers(1), WORSE: rankers(-1), OLD: rankers(1), OTHER: rankers(3), PICKLED: pickled}
     versions = [{"ranker": ranker, "encoder": tiny.encoder} for ranker in ranker_of.values()]
     for number, canary in sets.items():
         versions[int(number) - 1]["canary"] = write_canary_set(folder / number / "canary", *canary)
@@ -117,9 +117,7 @@ def test_what_must_not_serve_is_refused_with_the_reason(registry, tmp_path, caps
 
 @pytest.mark.parametrize("name", ["model.safetensors", "canary.parquet"])
 def test_what_was_tampered_with_in_the_registry_is_refused(registry, tmp_path, capsys, name):
-    with stored(GOOD, name) as file:
-        whole = file.read_bytes()
-        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with stored(GOOD, name) as file, spoilt(file):
         code, said = fetched(capsys, GOOD, tmp_path / "1")
     assert code == REFUSED
     assert "registered was" in said["reason"]
