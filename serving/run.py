@@ -15,6 +15,7 @@ from pathlib import Path
 from assay.components.core.errors import BadInput
 from assay.serving import environment
 from assay.serving.door.keys import Keys
+from assay.serving.engine.backends.choose import BackendSettings
 from assay.serving.feedback.settings import FeedbackSettings
 from assay.serving.limits import Limits
 from assay.serving.telemetry.telemetry import Telemetry
@@ -63,6 +64,7 @@ def serve(
 
     # What is wrong is told here, not by a worker that cannot start.
     Limits.from_environment()
+    BackendSettings.from_environment()
     Keys.from_environment()
     FeedbackSettings.from_environment()
     Telemetry.from_environment()
@@ -107,20 +109,25 @@ def serve(
 def _passing_signals_on() -> Iterator[Callable[[list[str], dict[str, str]], int]]:
     """Yields a `run(command, variables) -> exit code`, to whose child SIGTERM and SIGINT are passed."""
     child: subprocess.Popen | None = None
-    asked = False
+    begun = asked = False
 
     def stop(number: int, _frame: object) -> None:
         nonlocal asked
-        if child is None:
+        if not begun:
             # Set even so: the first process of a container ignores a signal that it has no handler for.
             raise SystemExit(128 + number)
         asked = True
-        child.terminate()
+        if child is not None:
+            child.terminate()
 
     def run(command: list[str], variables: dict[str, str]) -> int:
-        nonlocal child
+        nonlocal begun, child
+        begun = True
         # In a session of its own: Ctrl-C in a terminal would reach the workers too, before their supervisor.
         child = subprocess.Popen(command, env=variables, start_new_session=True)
+        if asked:
+            # The signal came while there was no child yet to pass it on to.
+            child.terminate()
         code = child.wait()
         if asked:
             # A signal that came before the supervisor had its own handlers ended it all the same.

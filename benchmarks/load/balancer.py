@@ -12,13 +12,11 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
-from .generator import IDLE_SECONDS
-from .wire import Connection, Lost, request
+from .wire import LENGTH, Connection, Idle, Lost, request
 
 EVERY = 0.1
 """Seconds between two looks at a replica's readiness."""
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _PROBE = request("/readyz", method="GET")
 
 
@@ -32,7 +30,7 @@ class Replica:
         out: Taken out by hand, as a terminating pod is whatever it says of itself.
         busy: Requests on their way there.
         answered: Requests answered by it.
-        idle: Connections that may be used again, and when each came to rest.
+        idle: Connections that may be used again.
     """
 
     port: int
@@ -40,12 +38,7 @@ class Replica:
     out: bool = False
     busy: int = 0
     answered: int = 0
-    idle: list[tuple[Connection, float]] = field(default_factory=list)
-
-    def rest(self) -> None:
-        """Close what rests: nothing is sent there any more."""
-        while self.idle:
-            self.idle.pop()[0].close()
+    idle: Idle = field(default_factory=Idle)
 
 
 class Balancer:
@@ -99,14 +92,14 @@ class Balancer:
         while True:
             replica.ready = await self._says_ready(replica.port)
             if not replica.ready or replica.out:
-                replica.rest()
+                replica.idle.close()
             await asyncio.sleep(EVERY)
 
     async def _says_ready(self, port: int) -> bool:
         # Asked anew each time: a readiness probe opens a connection of its own.
         with contextlib.suppress(Lost, TimeoutError):
             async with asyncio.timeout(1.0):
-                connection = await Connection.to("127.0.0.1", port)
+                connection = await Connection.to(port)
                 try:
                     return (await connection.send(_PROBE)).status == 200
                 finally:
@@ -117,7 +110,7 @@ class Balancer:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = _LENGTH.search(head)
+                length = LENGTH.search(head)
                 body = await reader.readexactly(int(length[1])) if length else b""
                 writer.write(await self._pass_on(head + body))
                 await writer.drain()
@@ -131,21 +124,15 @@ class Balancer:
         replica = min(able, key=lambda each: (each.busy, each.answered))
         replica.busy += 1
         try:
-            connection, now = None, self._loop.time()
-            while replica.idle and connection is None:
-                connection, rested = replica.idle.pop()
-                if not connection.open or now - rested > IDLE_SECONDS:
-                    connection.close()
-                    connection = None
-            connection = connection or await Connection.to("127.0.0.1", replica.port)
+            connection = replica.idle.take() or await Connection.to(replica.port)
             answer = await connection.send(data)
             replica.answered += 1
             if connection.open:
-                replica.idle.append((connection, self._loop.time()))
+                replica.idle.put(connection)
             # Its own connection may end with this answer; the caller's does not.
             kept = re.sub(rb"\r\nconnection:[^\r]*", b"", answer.head, flags=re.IGNORECASE)
             kept = re.sub(rb"\r\ntransfer-encoding:[^\r]*", b"", kept, flags=re.IGNORECASE)
-            if not _LENGTH.search(kept):
+            if not LENGTH.search(kept):
                 kept += b"\r\nContent-Length: " + str(len(answer.body)).encode()
             return kept + b"\r\n\r\n" + answer.body
         except Lost as error:

@@ -20,7 +20,6 @@ CANDIDATES = 20
 MODEL = "minilm"
 """Name that peers with a list of models know MiniLM by."""
 
-
 STORE = StoreConfig(queries=40_000)
 """Whose catalogue has nearly 60,000 distinct titles."""
 
@@ -74,9 +73,9 @@ class Texts:
             found.append(score([(query, self.title())], headers))
         return found
 
-    def reranks(self, n: int, headers: dict[str, str] | None = None) -> list[bytes]:
+    def reranks(self, n: int) -> list[bytes]:
         """`/v1/rerank` of one query and 20 titles each."""
-        return [rerank(self.query(), [self.title() for _ in range(CANDIDATES)], headers) for _ in range(n)]
+        return [rerank(self.query(), [self.title() for _ in range(CANDIDATES)]) for _ in range(n)]
 
 
 def _for_ever(texts: list[str]) -> Iterator[str]:
@@ -95,14 +94,14 @@ def score(pairs: list[tuple[str, str]], headers: dict[str, str] | None = None) -
     return post("/score", headers, pairs=[{"context": context, "text": text} for context, text in pairs])
 
 
-def rerank(query: str, documents: list[str], headers: dict[str, str] | None = None) -> bytes:
+def rerank(query: str, documents: list[str]) -> bytes:
     """Of our `/v1/rerank`."""
-    return post("/v1/rerank", headers, query=query, documents=documents, top_n=len(documents))
+    return post("/v1/rerank", query=query, documents=documents, top_n=len(documents))
 
 
-def embed(text: str, headers: dict[str, str] | None = None) -> bytes:
+def embed(text: str) -> bytes:
     """Of our `/embed`; the small peers take the same."""
-    return post("/embed", headers, texts=[text])
+    return post("/embed", texts=[text])
 
 
 def embed_openai(text: str) -> bytes:

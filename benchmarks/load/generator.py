@@ -23,13 +23,10 @@ from typing import Any
 import numpy as np
 
 from .usage import cpu_seconds
-from .wire import Connection, Lost
+from .wire import Connection, Idle, Lost
 
 LOST, HUNG = 0, -1
 """Statuses of requests that got no whole answer, and none within the time that the caller waits."""
-
-IDLE_SECONDS = 2.0
-"""A connection that rested longer is not used again: a server may close it just then."""
 
 LOOKS = 0.2
 """Seconds between two looks at whether it is to stop."""
@@ -146,7 +143,7 @@ class _Notes:
         try:
             async with asyncio.timeout(wait):
                 if connection is None:
-                    connection = await Connection.to("127.0.0.1", self.target.port)
+                    connection = await Connection.to(self.target.port)
                 answer = await connection.send(data)
             status, version = answer.status, answer.header("x-model-version") or ""
         except TimeoutError:
@@ -215,7 +212,6 @@ def open_loop(
     seconds: float,
     warm: float = 1.0,
     wait: float = 30.0,
-    seed: int = 0,
     stop: str = "",
 ) -> Seen:
     """So many requests a second at random moments (Poisson), whether the last are answered or not.
@@ -227,26 +223,19 @@ def open_loop(
         seconds: Measured.
         warm: Seconds before that at the same rate, not measured.
         wait: Seconds until a caller gives up.
-        seed: Of the moments.
         stop: A file; once it is there the load ends, and the answers that are out are waited for.
     """
 
     async def run() -> Seen:
         notes, following = _Notes(target), itertools.cycle(requests)
-        idle: list[tuple[Connection, float]] = []
+        idle = Idle()
         free = asyncio.Semaphore(CONNECTIONS)
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
 
         async def caller(meant: float) -> None:
             async with free:
-                connection = None
-                while idle and connection is None:
-                    connection, rested = idle.pop()
-                    if not connection.open or time.monotonic() - rested > IDLE_SECONDS:
-                        connection.close()
-                        connection = None
-                if connection := await notes.send(connection, next(following), meant, wait):
-                    idle.append((connection, time.monotonic()))
+                if connection := await notes.send(idle.take(), next(following), meant, wait):
+                    idle.put(connection)
 
         async def drive(length: float) -> float:
             asked: set[asyncio.Task] = set()
@@ -271,8 +260,7 @@ def open_loop(
             asking = await drive(length)
         seen = notes.stop()
         seen.window = asking
-        for connection, _ in idle:
-            connection.close()
+        idle.close()
         return seen
 
     return asyncio.run(run())

@@ -34,7 +34,7 @@ STOPPING = 60.0
 
 async def _ask(port: int, data: bytes, wait: float) -> Answer:
     async with asyncio.timeout(wait):
-        connection = await Connection.to("127.0.0.1", port)
+        connection = await Connection.to(port)
         try:
             return await connection.send(data)
         finally:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import NamedTuple
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
+
+IDLE_SECONDS = 2.0
+"""A connection that rested longer is not used again: a server may close it just then."""
 
 
 class Lost(Exception):
@@ -59,14 +63,14 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     @classmethod
-    async def to(cls, host: str, port: int) -> Connection:
-        """Connect.
+    async def to(cls, port: int) -> Connection:
+        """Connect to a port of this machine.
 
         Raises:
             Lost: Nobody listens.
         """
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
+            _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         except OSError as error:
             raise Lost(f"connect: {type(error).__name__}") from None
         return connection
@@ -109,7 +113,7 @@ class Connection(asyncio.Protocol):
         """Of asyncio: a server that closes has no more to say."""
         self.open = False
         end = self._buffer.find(b"\r\n\r\n")
-        if end >= 0 and not any(told.search(self._buffer, 0, end) for told in (_LENGTH, _CHUNKED)):
+        if end >= 0 and not any(told.search(self._buffer, 0, end) for told in (LENGTH, _CHUNKED)):
             self._answer(end, bytes(self._buffer[end + 4 :]))
         return False
 
@@ -123,7 +127,7 @@ class Connection(asyncio.Protocol):
             # 100 Continue: the answer itself follows.
             del self._buffer[: end + 4]
             return self.data_received(b"")
-        if found := _LENGTH.search(self._buffer, 0, end):
+        if found := LENGTH.search(self._buffer, 0, end):
             if len(self._buffer) >= end + 4 + int(found[1]):
                 self._answer(end, bytes(self._buffer[end + 4 : end + 4 + int(found[1])]))
             return
@@ -141,6 +145,31 @@ class Connection(asyncio.Protocol):
         if head[:7] != b"HTTP/1." or not head[9:12].isdigit():
             return self._waiting.set_exception(Lost("no HTTP"))
         self._waiting.set_result(Answer(int(head[9:12]), head, body))
+
+
+class Idle:
+    """Connections that may be used again."""
+
+    def __init__(self) -> None:
+        self._resting: list[tuple[Connection, float]] = []
+
+    def put(self, connection: Connection) -> None:
+        """Let one rest."""
+        self._resting.append((connection, time.monotonic()))
+
+    def take(self) -> Connection | None:
+        """The one that rested shortest; None where none is left that can be used."""
+        while self._resting:
+            connection, since = self._resting.pop()
+            if connection.open and time.monotonic() - since <= IDLE_SECONDS:
+                return connection
+            connection.close()
+        return None
+
+    def close(self) -> None:
+        """Close all of them."""
+        while self._resting:
+            self._resting.pop()[0].close()
 
 
 def _whole(chunks: bytes) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from assay.components.core.errors import BadInput
@@ -13,16 +14,16 @@ LEAST_KEY = 16
 """Bytes of a key: fewer can be tried out."""
 
 
-def id_key(file: str | Path | None = None) -> bytes:
+def id_key(file: str | Path | None = None, environment: Mapping[str, str] = os.environ) -> bytes:
     """The key of the pseudonyms: `ASSAY_ID_KEY`, or the content of a file (`ASSAY_ID_KEY_FILE` if None).
 
     It is never logged nor written: who has it can tell which pseudonym is whose.
 
     Raises:
-        BadInput: There is none, or it is too short.
+        BadInput: There is none, it cannot be read, or it is too short.
     """
-    where, key = KEY, os.environ.get(KEY, "").encode()
-    file = file or (os.environ.get(KEY_FILE) if not key else None)
+    where, key = KEY, environment.get(KEY, "").encode()
+    file = file or (environment.get(KEY_FILE) if not key else None)
     if file:
         try:
             where, key = str(file), Path(file).read_bytes().strip()

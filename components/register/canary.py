@@ -22,8 +22,11 @@ _SALT = "assay-canary-1"
 
 def write_canary(
     folder: str | Path, samples_folder: str, predictions_folder: str, evidence: Mapping[str, Any], task: str
-) -> int:
+) -> None:
     """Publish `canary.parquet` and `canary.json`.
+
+    Columns of the rows: sample_id, task, group_id, context, item_id, item (string), label and score
+    (float64): the grade that metrics are computed from, and the challenger's logit.
 
     A service that opens the version scores these rows again: a broken file, another tokenizer or a backend
     that computes something else shows before the first customer does. The rows hold texts of users:
@@ -35,10 +38,6 @@ def write_canary(
         predictions_folder: What `evaluate` predicted on its test rows.
         evidence: What `evaluate` found.
         task: The task.
-
-    Returns:
-        Rows written. Columns sample_id, task, group_id, context, item_id, item (string), label and score
-        (float64): the grade that metrics are computed from, and the challenger's logit.
     """
     predicted = pd.read_parquet(Path(predictions_folder) / "predictions.parquet")
     rows = predicted[["sample_id", "group_id"]].copy()
@@ -63,7 +62,6 @@ def write_canary(
     with publishing(folder, step="canary") as (beside, _):
         kept[list(COLUMNS)].to_parquet(beside / ROWS, index=False)
         write_json(beside / FACTS, about)
-    return len(kept)
 
 
 def _with_texts(rows: pd.DataFrame, samples_folder: str, over_catalogue: bool) -> pd.DataFrame:

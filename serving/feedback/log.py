@@ -320,15 +320,17 @@ class FeedbackLog:
         return error is None
 
     def _publish_all(self) -> tuple[int, Exception | None, int]:
-        files, error = 0, None
+        files = 0
+        error: Exception | None = None
         for segment in self._journal.sealed():
             try:
                 files += self._folder.publish(segment)
             except OSError as one:
-                return files, one, self._journal.size()
+                error = one
+                break
             except Exception as one:  # a segment that cannot be read must not hold up those behind it
                 error = one
-        return files, error, self._journal.size() if error is not None else 0
+        return files, error, self._journal.size()
 
     def _adopt(self) -> None:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from assay.components.core.errors import BadInput
-from assay.components.core.pseudonyms import KEY, KEY_FILE
+from assay.components.core.pseudonyms import id_key
 from assay.serving.settings import Settings
 
 USERS = ("pseudonym", "drop")
@@ -83,15 +83,17 @@ class FeedbackSettings(Settings):
         """As `Settings` has it.
 
         Raises:
-            BadInput: Also where users are to have pseudonyms and there is no key for them.
+            BadInput: Also where users are to have pseudonyms and there is no key that can be used.
         """
         settings = super().from_environment(environment, **given)
-        keyed = environment.get(KEY) or environment.get(KEY_FILE)
-        if settings.on and settings.users == "pseudonym" and not keyed:
-            raise BadInput(
-                f"ASSAY_FEEDBACK_USERS=pseudonym needs a key: set {KEY} or {KEY_FILE}, as for "
-                "`assay ingest`, or ASSAY_FEEDBACK_USERS=drop to keep no ids of users and sessions"
-            )
+        if settings.on and settings.users == "pseudonym":
+            try:
+                id_key(environment=environment)
+            except BadInput as error:
+                raise BadInput(
+                    f"ASSAY_FEEDBACK_USERS=pseudonym needs the key of `assay ingest`: {error}; or write "
+                    "ASSAY_FEEDBACK_USERS=drop to keep no ids of users and sessions"
+                ) from error
         return settings
 
 

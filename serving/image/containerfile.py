@@ -99,7 +99,5 @@ def containerfile(variant: str, with_bundle: bool, labels: Mapping[str, str]) ->
 
 
 def _each(instruction: str, pairs: Mapping[str, str]) -> str:
-    return " \\\n".join(
-        f'{instruction if first else " " * len(instruction)} {key}="{value}"'
-        for first, (key, value) in zip([True] + [False] * len(pairs), pairs.items(), strict=False)
-    )
+    beneath = " \\\n" + " " * len(instruction)
+    return instruction + beneath.join(f' {key}="{value}"' for key, value in pairs.items())

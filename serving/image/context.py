@@ -12,15 +12,14 @@ from pathlib import Path
 from assay.components.core import tracking
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import publishing, read_manifest, write_json
+from assay.serving.engine.backends.choose import BackendSettings, choice
+from assay.serving.engine.backends.derived import FOLDER, Derived
 from assay.serving.image import bento, sbom
 from assay.serving.image.containerfile import PORT, containerfile
 from assay.serving.image.requirements import PYTHON, closure, direct, lines
 from assay.serving.versions.bundle import DESCRIPTION, Bundle
 
 VARIANTS = ("cpu", "gpu")
-
-DERIVED = "derived"
-"""Folder in a bundle of the ONNX files that were made from its weights."""
 
 PACKAGES = ("assay.components.core", "assay.serving")
 """What the service imports of this suite."""
@@ -99,9 +98,6 @@ def check_target(folder: str | Path, variant: str) -> None:
 
 
 def _networks(bundle: Bundle | None, variant: str) -> list[str]:
-    from assay.serving.engine.backends.choose import BackendSettings, choice
-    from assay.serving.engine.backends.derived import Derived
-
     if variant == "gpu":
         return ["torch"]
     if bundle is None:
@@ -140,7 +136,7 @@ def _copy_bundle(bundle: Bundle, target: Path, derived: bool) -> None:
     about = json.loads((bundle.folder / DESCRIPTION).read_text())
     about.pop("canary_sha256", None)
     write_json(target / DESCRIPTION, about)
-    for part in (*tracking.PARTS, *([DERIVED] if derived else [])):
+    for part in (*tracking.PARTS, *([FOLDER] if derived else [])):
         shutil.copytree(bundle.folder / part, target / part)
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from assay.components.core import tracking
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import write_json
+from assay.serving.versions.bundle import Bundle
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 ASSIGNMENT, ANSWERS = "assignment.json", "answers.json"
 SERVING, REFUSED, ROLLED_BACK = "serving", "refused", "rolled back"
@@ -30,6 +35,17 @@ class Assigned:
     version: str
     sha256: str
     folder: str
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Assigned:
+        """The version of a bundle."""
+        return cls(bundle.version, bundle.sha256["ranker"], str(bundle.folder.resolve()))
+
+    @classmethod
+    def registered(cls, version: ModelVersion, bundles: Path) -> Assigned:
+        """A registered version, and where its bundle is to be: in a folder of bundles, one a version."""
+        sha256 = version.tags.get(f"{tracking.TAG}ranker_sha256", "none")
+        return cls(str(version.version), sha256, str(bundles / str(version.version)))
 
     @property
     def key(self) -> str:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from assay.components.core.metrics import METRICS, Lists, gained, paired_bootstrap
 from assay.serving.versions.bundle import Bundle
+from assay.serving.versions.opened import Opened, full_precision
 from assay.serving.versions.probe import ROWS, Probe, odd
-from assay.serving.versions.served import Served, full_precision
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FILE, FACTS = "canary.parquet", "canary.json"
 RESAMPLES = 2000
@@ -44,10 +40,8 @@ class CanarySet:
 
         about = json.loads((bundle.canary / FACTS).read_text())
         table = pd.read_parquet(bundle.canary / FILE)
-        return cls._of(table, about) if len(table) else None
-
-    @classmethod
-    def _of(cls, table: pd.DataFrame, about: dict) -> CanarySet:
+        if not len(table):
+            return None
         lists = Lists(
             table["group_id"].to_numpy(dtype=str),
             table["label"].to_numpy(dtype=np.float64),
@@ -141,7 +135,7 @@ def compare(
 
 
 def check(
-    bundle: Bundle, model: Served, current: Served | None, tolerance: float, difference: float
+    bundle: Bundle, model: Opened, current: Opened | None, tolerance: float, difference: float
 ) -> Compared:
     """Score a version's canary set with it and with the one in service, and judge.
 

@@ -8,7 +8,6 @@ exporting would take processor time from requests, and a file that crashes a lib
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import subprocess
@@ -22,15 +21,15 @@ from assay.components.core.tracking import WrongWeightsError
 from assay.serving.versions.bundle import PROBE, Bundle, make_bundle
 from assay.serving.versions.canary import CanarySet, check
 from assay.serving.versions.held import writing
-from assay.serving.versions.served import OpenVersion, Served
+from assay.serving.versions.opened import Opened, OpenVersion
 from assay.serving.versions.settings import Following
 
 NICE = 15
 PREPARE = "assay.serving.engine.backends.prepare"
 """Module that derives a bundle's backends."""
 
-READY, REFUSED, LATER = 0, 2, 1
-"""Exit codes: it may serve; it must not; it could not be got this time."""
+READY, REFUSED = 0, 2
+"""Exit codes: it may serve; it must not. Any other: it could not be got this time."""
 
 STDERR = 2
 """Descriptor; stdout is for the answer."""
@@ -62,7 +61,7 @@ def prepare(bundle: Bundle) -> None:
         BadInput: The backend that was asked for is refused; the process has said why.
         RuntimeError: It failed.
     """
-    if importlib.util.find_spec(PREPARE) is None or not os.access(bundle.folder, os.W_OK):
+    if not os.access(bundle.folder, os.W_OK):
         return
     command = [sys.executable, "-m", PREPARE, str(bundle.folder)]
     code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=STDERR, check=False).returncode
@@ -71,9 +70,11 @@ def prepare(bundle: Bundle) -> None:
         raise BadInput(what) if code == REFUSED else RuntimeError(f"{what} (exit code {code})")
 
 
-def open_version(bundle: Bundle) -> Served:
+def open_version(bundle: Bundle) -> Opened:
     """Open a checked bundle as the worker does."""
-    return importlib.import_module("assay.serving.engine.served").ServedModel.open(bundle)
+    from assay.serving.engine.served import ServedModel
+
+    return ServedModel.open(bundle)
 
 
 def main(arguments: Sequence[str] | None = None, opened_by: OpenVersion = open_version) -> int:

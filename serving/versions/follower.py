@@ -77,9 +77,9 @@ class Follower(threading.Thread):
                 self.look()
             except Exception as error:  # A supervisor that dies of a registry would take the service with it.
                 failures += 1
-                self._say(
-                    "registry", f"the registry does not answer ({type(error).__name__}): nothing changes"
-                )
+                silent = f"the registry does not answer ({type(error).__name__})"
+                what = str(error) if isinstance(error, UnansweredError) else silent
+                self._say("registry", f"{what}: nothing changes")
             else:
                 failures = 0
                 self._say("registry", "")
@@ -87,11 +87,14 @@ class Follower(threading.Thread):
     def stop(self) -> None:
         """End the thread and what it has started."""
         self._ended.set()
+        self._kill()
+        if self.is_alive():
+            self.join(timeout=5)
+
+    def _kill(self) -> None:
         if (child := self._child) is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-        if self.is_alive():
-            self.join(timeout=5)
 
     def look(self) -> None:
         """Ask the registry once, and assign what it names.
@@ -112,7 +115,7 @@ class Follower(threading.Thread):
             gone = f"{name} has no challenger {settings.challenger!r}: the champion answers alone"
             self._say("challenger", "" if challenger else gone)
         # An alias that moved away and back asks anew.
-        named = [_key(version) for version in (champion, challenger) if version is not None]
+        named = [self._assigned(version).key for version in (champion, challenger) if version is not None]
         if settings.mode == "pinned":
             named.append(self.assignment.champion.key)
         self._refused = {key: why for key, why in self._refused.items() if key in named}
@@ -146,13 +149,16 @@ class Follower(threading.Thread):
         return self._ready(version, now) or now
 
     def _challenger(self, version: ModelVersion | None, champion: Assigned) -> Assigned | None:
-        if version is None or _key(version) == champion.key:
+        if version is None or self._assigned(version).key == champion.key:
             return None
         return self._ready(version, champion)
 
+    def _assigned(self, version: ModelVersion) -> Assigned:
+        return Assigned.registered(version, self.cache)
+
     def _ready(self, version: ModelVersion, current: Assigned) -> Assigned | None:
         """A version, fetched and checked; None where it is refused."""
-        assigned = Assigned(str(version.version), _sha256(version), str(self.cache / str(version.version)))
+        assigned = self._assigned(version)
         if assigned.key in self._refused:
             return None
         canary = version.tags.get(f"{tracking.TAG}{tracking.CANARY}_sha256", "")
@@ -181,6 +187,9 @@ class Follower(threading.Thread):
             env=os.environ | self.settings.environment(),
             start_new_session=True,
         )
+        if self._ended.is_set():
+            # `stop` may have come when there was nothing yet to kill.
+            self._kill()
         try:
             said = child.communicate()[0].strip().rpartition("\n")[2]
         finally:
@@ -235,11 +244,3 @@ class Follower(threading.Thread):
         elif not text and about == "registry" and self._said.get(about):
             print("the registry answers again", file=sys.stderr, flush=True)
         self._said[about] = text
-
-
-def _sha256(version: ModelVersion) -> str:
-    return version.tags.get(f"{tracking.TAG}ranker_sha256", "none")
-
-
-def _key(version: ModelVersion) -> str:
-    return Assigned(str(version.version), _sha256(version), "-").key

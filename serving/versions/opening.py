@@ -9,9 +9,10 @@ from pathlib import Path
 from assay.components.core.errors import BadInput
 from assay.serving import environment
 from assay.serving.engine.served import ServedModel
+from assay.serving.versions.assignment import VARIABLE, Assignment
 from assay.serving.versions.bundle import Bundle
 from assay.serving.versions.settings import Following
-from assay.serving.versions.stage import Stage, Told, first_bundle
+from assay.serving.versions.stage import Stage, Told
 
 
 def open_stage(told: Told) -> Stage:
@@ -21,22 +22,16 @@ def open_stage(told: Told) -> Stage:
         told: Is told what happens to versions.
 
     Raises:
-        BadInput: The bundle is damaged, or does not score its probe as it must.
+        BadInput: The assignment cannot be read, nothing is named, the bundle is damaged, or it does not score
+            its probe as it must.
     """
     settings = Following.from_environment()
-    if (assigned := first_bundle()) is not None:
-        bundle, assignment = assigned
-        return Stage(ServedModel.open, bundle, settings, assignment, told)
+    if assigned := os.environ.get(VARIABLE):
+        bundle = Bundle.open(Assignment.read(assigned).champion.folder)
+        return Stage(ServedModel.open, bundle, settings, Path(assigned), told)
+    if not (folder := os.environ.get(environment.BUNDLE)):
+        raise BadInput(
+            f"{environment.BUNDLE} names no bundle to serve: start with `assay serve`, which sets it"
+        )
     # Nobody assigns another.
-    return Stage(ServedModel.open, Bundle.open(bundle_folder()), replace(settings, mode="pinned"), told=told)
-
-
-def bundle_folder() -> Path:
-    """Folder of the bundle that `ASSAY_BUNDLE` names.
-
-    Raises:
-        BadInput: It is not set.
-    """
-    if named := os.environ.get(environment.BUNDLE):
-        return Path(named)
-    raise BadInput(f"{environment.BUNDLE} names no bundle to serve: start with `assay serve`, which sets it")
+    return Stage(ServedModel.open, Bundle.open(folder), replace(settings, mode="pinned"), told=told)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 
+from assay.serving.versions.opened import Opened
 from assay.serving.versions.probe import Probe
-from assay.serving.versions.served import Served
 from assay.serving.versions.settings import Following
 
 ROUNDS = 5
@@ -27,15 +27,13 @@ class Probation:
         settings: Of the bounds.
     """
 
-    def __init__(self, new: Served, old: Served, probe: Probe | None, settings: Following):
+    def __init__(self, new: Opened, old: Opened, probe: Probe | None, settings: Following):
         self.new, self.old, self.settings = new, old, settings
         self.rows = list(probe.rows) if probe is not None else list(TEXTS)
         self._began = time.monotonic()
         self._measured = float("-inf")
         # A challenger that is promoted has computed already.
         self._before = new.rows, new.failed_rows, new.tokens, new.model_seconds
-        self._failed_before = old.failed_rows / old.rows if old.rows else 0.0
-        self._pace = old.model_seconds / old.tokens if old.tokens else None
 
     @property
     def over(self) -> bool:
@@ -50,7 +48,8 @@ class Probation:
     def _failed(self) -> str:
         rows, failed, _, _ = self._since()
         # Rows that no version can compute are no fault of this one.
-        if rows < self.settings.rows or failed <= (self.settings.failed_share + self._failed_before) * rows:
+        before = self.old.failed_rows / self.old.rows if self.old.rows else 0.0
+        if rows < self.settings.rows or failed <= (self.settings.failed_share + before) * rows:
             return ""
         return f"{failed} of its first {rows} rows failed"
 
@@ -59,22 +58,23 @@ class Probation:
         if self._failed():
             return True
         rows, _, tokens, seconds = self._since()
-        if rows < self.settings.rows or not tokens or self._pace is None:
+        if rows < self.settings.rows or not tokens or not self.old.tokens:
             return False
-        slow = seconds / tokens > self.settings.slower * self._pace
+        slow = seconds / tokens > self.settings.slower * self.old.model_seconds / self.old.tokens
         return slow and time.monotonic() - self._measured >= AGAIN_SECONDS
 
     def objection(self) -> str:
         """Why it must go; "" where it may stay. Scores rows with both versions, in turn."""
         if failed := self._failed():
             return failed
-        taken: dict[Served, list[float]] = {self.new: [], self.old: []}
+        # Whatever comes of it: what cannot be measured must not keep the next version out.
+        self._measured = time.monotonic()
+        taken: dict[Opened, list[float]] = {self.new: [], self.old: []}
         for _ in range(ROUNDS):
             for model, seconds in taken.items():
                 started = time.perf_counter()
                 model.score(self.rows)
                 seconds.append(time.perf_counter() - started)
-        self._measured = time.monotonic()
         ratio = statistics.median(n / o for n, o in zip(taken[self.new], taken[self.old], strict=True))
         if ratio <= self.settings.slower:
             return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from assay.components.core.manifest import write_json
 from assay.serving.versions.bundle import PROBE, Bundle
-from assay.serving.versions.served import Served, full_precision
+from assay.serving.versions.opened import Opened, full_precision
 
 ROWS = 32
 """Rows of a probe: it shows that a model is the one that was checked, the whole set shows that it is good."""
@@ -44,7 +44,7 @@ class Probe:
         rows = tuple((context, item) for context, item in found["rows"])
         return cls(rows, tuple(found["registered"]), found["backend"], tuple(found["scores"]))
 
-    def objection(self, model: Served, difference: float) -> str:
+    def objection(self, model: Opened, difference: float) -> str:
         """Why a model is not the one that was registered and checked; "" where it is.
 
         Args:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from assay.serving.versions.served import Served
+from assay.serving.versions.opened import Opened
 from assay.serving.versions.stage import Stage, step_back
 
 logger = logging.getLogger("bentoml.assay.versions")
@@ -138,7 +138,7 @@ class Shadow:
     def _score(
         self,
         held: contextlib.ExitStack,
-        model: Served,
+        model: Opened,
         request_id: str,
         champion: str,
         rows: list[tuple[str, str]],
@@ -164,7 +164,10 @@ class Shadow:
     def _log(self, found: Shadowed) -> None:
         if self._file is None:
             return
-        if self._file.exists() and self._file.stat().st_size > BYTES:
-            os.replace(self._file, self._file.with_name(f"{self._file.name}.1"))
-        with self._file.open("a") as lines:
-            lines.write(json.dumps(asdict(found)) + "\n")
+        try:
+            if self._file.exists() and self._file.stat().st_size > BYTES:
+                os.replace(self._file, self._file.with_name(f"{self._file.name}.1"))
+            with self._file.open("a") as lines:
+                lines.write(json.dumps(asdict(found)) + "\n")
+        except OSError as error:
+            logger.error("the shadow log cannot be written: %s", error.strerror)

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,6 @@ from assay.serving.versions.assignment import (
     REFUSED,
     ROLLED_BACK,
     SERVING,
-    VARIABLE,
     Answer,
     Assigned,
     Assignment,
@@ -27,9 +26,9 @@ from assay.serving.versions.assignment import (
     write_answers,
 )
 from assay.serving.versions.bundle import Bundle
+from assay.serving.versions.opened import Opened, OpenVersion
 from assay.serving.versions.probation import Probation
 from assay.serving.versions.probe import Probe
-from assay.serving.versions.served import OpenVersion, Served
 from assay.serving.versions.settings import Following
 
 logger = logging.getLogger("bentoml.assay.versions")
@@ -43,14 +42,14 @@ Told = Callable[[str, str], None]
 class _Slot:
     """An open version and the requests that use it."""
 
-    model: Served
+    model: Opened
     bundle: Bundle
     users: int = 0
     retired: bool = False
     key: str = field(init=False)
 
     def __post_init__(self):
-        self.key = Assigned(self.bundle.version, self.bundle.sha256["ranker"], "-").key
+        self.key = Assigned.of(self.bundle).key
 
 
 class Stage:
@@ -100,20 +99,16 @@ class Stage:
         self._champion = _Slot(model, bundle)
 
     @property
-    def champion(self) -> Served:
+    def champion(self) -> Opened:
         """What answers, unless a challenger gets a share."""
         return self._champion.model
 
-    def route(self, key: str) -> Served:
-        """The version that answers a request; the same key goes to the same version while shares stay."""
-        return self._routed(key).model
-
     @contextlib.contextmanager
-    def using(self, key: str = "") -> Iterator[Served]:
+    def using(self, key: str = "") -> Iterator[Opened]:
         """The version that answers a request; it stays open until the block ends.
 
         Args:
-            key: What sticks to a version: of a session, a user, or else of the request.
+            key: What sticks to a version while shares stay: of a session, a user, or else of the request.
         """
         with self._lock:
             slot = self._routed(key)
@@ -124,7 +119,7 @@ class Stage:
             self._leave(slot)
 
     @contextlib.contextmanager
-    def shadowing(self, key: str = "") -> Iterator[Served | None]:
+    def shadowing(self, key: str = "") -> Iterator[Opened | None]:
         """The challenger, where it is to score this request too, after the answer; else None.
 
         Args:
@@ -142,7 +137,7 @@ class Stage:
             if slot is not None:
                 self._leave(slot)
 
-    def open_versions(self) -> dict[str, Served]:
+    def open_versions(self) -> dict[str, Opened]:
         """The versions that get requests, by role: `champion`, and `challenger` where there is one."""
         both = {"champion": self._champion, "challenger": self._challenger}
         return {role: slot.model for role, slot in both.items() if slot is not None}
@@ -212,7 +207,7 @@ class Stage:
         if done:
             self._let_go(slot.model)
 
-    def _let_go(self, model: Served) -> None:
+    def _let_go(self, model: Opened) -> None:
         # At the end of the process nothing is begun any more: its memory goes with it.
         with contextlib.suppress(RuntimeError):
             self._behind.submit(model.close)
@@ -249,7 +244,7 @@ class Stage:
         slot = await self._open(wanted)
         if slot is not None:
             self._challenger = slot
-            self._trial = Probation(slot.model, self.champion, Probe.read(slot.bundle), self.settings)
+            self._try_challenger()
             self._answers[slot.key] = Answer(SERVING)
             logger.info("version %s is the challenger", slot.model.version)
             self._told("challenger", slot.model.version)
@@ -260,6 +255,11 @@ class Stage:
                 slot, self._challenger, self._trial = self._challenger, None, None
             self._retire(slot)
             self._told("no challenger", slot.model.version)
+
+    def _try_challenger(self) -> None:
+        """Judge the challenger against the champion of now: the one before it will be closed."""
+        if (slot := self._challenger) is not None:
+            self._trial = Probation(slot.model, self.champion, Probe.read(slot.bundle), self.settings)
 
     def _is_refused(self, wanted: Assigned) -> bool:
         answer = self._answers.get(wanted.key)
@@ -286,7 +286,7 @@ class Stage:
         self._told("refused", wanted.version)
         return None
 
-    def _objection(self, bundle: Bundle, model: Served) -> str:
+    def _objection(self, bundle: Bundle, model: Opened) -> str:
         probe = Probe.read(bundle)
         return probe.objection(model, self.settings.difference) if probe is not None else ""
 
@@ -297,6 +297,7 @@ class Stage:
         self._retire(self._previous)
         self._previous = old
         self._probation = Probation(new.model, old.model, Probe.read(new.bundle), self.settings)
+        self._try_challenger()
         self._answers[new.key] = Answer(SERVING)
         logger.info("version %s replaces version %s", new.model.version, old.model.version)
         self._told("swapped", new.model.version)
@@ -326,6 +327,7 @@ class Stage:
         with self._lock:
             self._champion = good
         self._previous = self._probation = None
+        self._try_challenger()
         self._retire(bad)
         logger.error("back to version %s", good.model.version)
         self._give_up(bad, reason)
@@ -339,17 +341,6 @@ class Stage:
     def _write_answers(self) -> None:
         if self._file is not None:
             write_answers(self._file, self._answers)
-
-
-def first_bundle(variables: Mapping[str, str] = os.environ) -> tuple[Bundle, Path] | None:
-    """The bundle that the supervisor assigned, and the file that said so; None where there is no supervisor.
-
-    Raises:
-        BadInput: The assignment cannot be read, or the bundle is damaged.
-    """
-    if not (named := variables.get(VARIABLE)):
-        return None
-    return Bundle.open(Assignment.read(named).champion.folder), Path(named)
 
 
 def _place(key: str, salt: str) -> float:

@@ -53,10 +53,8 @@ def starting(name: str, version: str | None, cache: Path, at: str, settings: Fol
     """
     bundles = cache / re.sub(r"[^\w.-]", "_", name)
     if settings.mode == "pinned" and not settings.shares:
-        with _claimed(bundles, _number(name, version)) as folder:
-            bundle = fetch(name, folder.name, folder)
-            prepare(bundle)
-            yield Started(bundle, settings.environment())
+        with contextlib.ExitStack() as claims:
+            yield Started(_fetched(name, _number(name, version), bundles, claims), settings.environment())
         return
     # A registry that does not answer is asked again soon anyway.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -67,12 +65,13 @@ def starting(name: str, version: str | None, cache: Path, at: str, settings: Fol
         last = Assignment.read(state / ASSIGNMENT)
     with contextlib.ExitStack() as claims:
         bundle, refused = _first(name, version, bundles, last, settings, claims)
-        champion = Assigned(bundle.version, bundle.sha256["ranker"], str(bundle.folder.resolve()))
         shares = settings.shadow_share, settings.canary_share
-        assignment = Assignment(name, settings.mode, champion, None, *shares, refused)
+        assignment = Assignment(name, settings.mode, Assigned.of(bundle), None, *shares, refused)
         file = assignment.write(state)
         (state / ANSWERS).unlink(missing_ok=True)
         follower = Follower(assignment, state, bundles.resolve(), settings, bundle.canary_sha256)
+        # It has claims of its own, and lets a folder go when nothing in it is served any more.
+        claims.close()
         follower.start()
         try:
             yield Started(bundle, {VARIABLE: str(file.resolve()), **settings.environment()})
@@ -91,31 +90,23 @@ def _first(
     """The first version's bundle, and why other versions are refused."""
     refused = dict(last.refused) if last is not None else {}
     if settings.mode == "pinned" or last is None:
-        folder = claims.enter_context(_claimed(bundles, _number(name, version)))
-        bundle = fetch(name, folder.name, folder)
-        prepare(bundle)
-        return bundle, refused
+        return _fetched(name, _number(name, version), bundles, claims), refused
     try:
-        found = tracking.find_version(tracking.connect(), name, None)
-        number, sha256 = str(found.version), found.tags.get(f"{tracking.TAG}ranker_sha256", "none")
-        key = Assigned(number, sha256, "-").key
-        if key in refused:
-            reason = f"version {number} was refused: {refused[key]}"
+        wanted = Assigned.registered(tracking.find_version(tracking.connect(), name, None), bundles)
+        if wanted.key in refused:
+            reason = f"version {wanted.version} was refused: {refused[wanted.key]}"
         else:
-            folder = claims.enter_context(_claimed(bundles, number))
             try:
-                bundle = fetch(name, number, folder)
-                prepare(bundle)
-                return bundle, refused
+                return _fetched(name, wanted.version, bundles, claims), refused
             except (BadInput, tracking.WrongWeightsError) as error:
-                refused[key] = reason = str(error)
-    except BadInput as error:
+                refused[wanted.key] = reason = str(error)
+    except (BadInput, RuntimeError) as error:
         reason = str(error)
     except Exception as error:  # Whatever a registry fails with: what was served last needs none.
         reason = f"the registry does not answer ({type(error).__name__})"
+    claims.callback(Held(bundles / last.champion.version).let_go)
     bundle = Bundle.open(last.champion.folder)
     print(f"{reason}: starting with version {bundle.version}, the last served", file=sys.stderr, flush=True)
-    claims.enter_context(_claimed(bundles, bundle.version))
     return bundle, refused
 
 
@@ -124,11 +115,9 @@ def _number(name: str, version: str | None) -> str:
     return str(tracking.find_version(tracking.connect(), name, version).version)
 
 
-@contextlib.contextmanager
-def _claimed(bundles: Path, number: str) -> Iterator[Path]:
+def _fetched(name: str, number: str, bundles: Path, claims: contextlib.ExitStack) -> Bundle:
     folder = bundles / number
-    held = Held(folder)
-    try:
-        yield folder
-    finally:
-        held.let_go()
+    claims.callback(Held(folder).let_go)
+    bundle = fetch(name, number, folder)
+    prepare(bundle)
+    return bundle

@@ -46,11 +46,14 @@ def body_of(data: bytes) -> bytes:
 def test_requests_are_what_the_service_takes():
     from assay.serving.api import contract
 
-    models = {"/rank": "RankRequest", "/score": "ScoreRequest", "/embed": "EmbedRequest"}
+    models = {
+        "/rank": contract.RankRequest,
+        "/score": contract.ScoreRequest,
+        "/embed": contract.EmbedRequest,
+        "/v1/rerank": contract.RerankRequest,
+    }
     for data in RIGHT:
-        path = data.split(b" ")[1].decode()
-        if path in models:
-            getattr(contract, models[path]).model_validate_json(body_of(data))
+        models[data.split(b" ")[1].decode()].model_validate_json(body_of(data))
 
 
 def test_texts_do_not_come_twice(monkeypatch, request):

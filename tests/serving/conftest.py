@@ -53,8 +53,10 @@ def parts(tmp_path_factory) -> Parts:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Parts:
     """The same shape with one narrow layer of random weights, for tests that copy or register them."""
+    import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
 
+    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tiny")
     config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     BertModel(config).save_pretrained(folder / "weights")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from assay.components.core.manifest import sha256_of
+from assay.serving.run import _passing_signals_on
 from assay.serving.versions.bundle import write_bundle
 
 from tests.serving.telemetry.scraped import value
@@ -35,10 +38,17 @@ def test_tampered_weights_are_refused(start, tiny, tmp_path):
     assert "Traceback" not in log
 
 
-def test_a_wrong_limit_is_told_before_anything_starts(start, bundle):
-    server = start(ASSAY_BUNDLE=str(bundle.folder), ASSAY_LIMIT_ITEMS="lots")
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("ASSAY_LIMIT_ITEMS", "lots", "ASSAY_LIMIT_ITEMS=lots: a whole number is needed"),
+        ("ASSAY_BACKEND_NAME", "fast", "ASSAY_BACKEND_NAME is 'fast': choose auto, torch, onnx, onnx-int8"),
+    ],
+)
+def test_a_wrong_setting_is_told_before_anything_starts(start, bundle, variable, value, told):
+    server = start(ASSAY_BUNDLE=str(bundle.folder), **{variable: value})
     assert server.process.wait(timeout=60) == 2
-    assert server.log.read_text() == "error: ASSAY_LIMIT_ITEMS=lots: a whole number is needed\n"
+    assert server.log.read_text() == f"error: {told}\n"
 
 
 @pytest.mark.slow
@@ -64,6 +74,26 @@ def test_a_taken_port_ends_the_process(start, server, bundle):
     second = start(port=int(server.url.rpartition(":")[2]), ASSAY_BUNDLE=str(bundle.folder))
     assert second.process.wait(timeout=120) == 1
     assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_a_signal_while_the_service_is_being_started_leaves_no_process(monkeypatch):
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *given, **more):
+            super().__init__(*given, **more)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("assay.serving.run.subprocess.Popen", Popen)
+    with _passing_signals_on() as run:
+        try:
+            assert run(["sleep", "60"], dict(os.environ)) == 0
+        finally:
+            [child] = started
+            ended = child.poll()
+            child.kill()
+    assert ended == -signal.SIGTERM
 
 
 # Last in the file: it ends the shared server.

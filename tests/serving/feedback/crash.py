@@ -94,13 +94,9 @@ async def _recovered(folder: Path, journal: Path) -> None:
 
 
 def _counted(folder: Path, acknowledged: set[int], kills: int) -> Killed:
-    from assay.components.ingest.cleaning.clean import clean
-    from assay.components.ingest.ledger import Ledger
-    from assay.components.ingest.readers.known import claimed, gathered
-    from assay.components.ingest.readers.sources import expand
+    from tests.serving.feedback.conftest import read
 
-    ledger = Ledger()
-    tables = clean(gathered(claimed(expand([str(folder)])), ledger), ledger)
+    tables, ledger = read(folder)
     found = tables["events"]["event_id"].to_list()
     assert set(ledger.dropped) <= {"duplicate_event"}, ledger.dropped
     return Killed(

@@ -175,6 +175,30 @@ def test_a_folder_that_is_away_holds_nothing_up(settings, tmp_path, monkeypatch)
     assert pq.read_table(folder).num_rows == 4
 
 
+def test_a_folder_that_is_slower_than_callers_bounds_the_journal_too(settings):
+    """Each file is published, but more waits by then than may."""
+
+    began, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    async def work(log):
+        publish = log._folder.publish
+        log._folder.publish = lambda one: (began.release(), go_on.acquire(timeout=30), publish(one))[-1]
+        await log.add(clicks(0))
+        await asyncio.to_thread(began.acquire, timeout=30)
+        for number in range(1, 20):
+            await log.add(clicks(number))
+        go_on.release()
+        await asyncio.to_thread(began.acquire, timeout=30)
+        go_on.release(20)
+        with pytest.raises(Full):
+            await log.add(clicks(20))
+        while log.files < 20:
+            await asyncio.sleep(0.01)
+        assert await log.add(clicks(20)) == Accepted(1, 0)
+
+    assert running(settings(rotate_rows=1, journal_bytes=1000), work).failures == 0
+
+
 def test_what_could_not_be_published_is_left_for_the_next(settings, tmp_path):
     folder = tmp_path / "feedback"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from assay.components.core.manifest import read_manifest, sha256_of
 from assay.pipelines.cli import main
 from assay.serving.versions.bundle import Bundle
 
-NAME = "assay-search"
+from tests.serving.versions.registry import NAME, registered, spoilt
 
 
 class Done(NamedTuple):
@@ -25,47 +24,12 @@ class Done(NamedTuple):
     stderr: str
 
 
-PYFUNC = """
-import mlflow
-from mlflow.pyfunc import PythonModel
-
-
-class Nothing(PythonModel):
-    def predict(self, context, model_input, params=None):
-        raise NotImplementedError
-
-
-mlflow.models.set_model(Nothing())
-"""
-
-
 @pytest.fixture(scope="module")
 def store(tiny, tmp_path_factory) -> str:
     """Address of a registry whose champion is version 1."""
-    import mlflow
-
     folder = tmp_path_factory.mktemp("registry")
-    (folder / "pyfunc.py").write_text(PYFUNC)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        client = tracking.connect()
-        client.create_registered_model(NAME)
-        parts = {"ranker": tiny.ranker, "encoder": tiny.encoder}
-        with mlflow.start_run(experiment_id=tracking.experiment_id(client, "tests")):
-            logged = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(folder / "pyfunc.py"),
-                artifacts={part: str(path) for part, path in parts.items()},
-                pip_requirements=[],
-            )
-        version = client.create_model_version(
-            NAME,
-            source=logged.model_uri,
-            model_id=logged.model_id,
-            tags={f"{tracking.TAG}{part}_sha256": sha256_of(path) for part, path in parts.items()},
-        )
-        client.set_registered_model_alias(NAME, tracking.CHAMPION, version.version)
-        return os.environ["MLFLOW_TRACKING_URI"]
+    with registered(folder, {"ranker": tiny.ranker, "encoder": tiny.encoder}):
+        return tracking.default_uri()
 
 
 @pytest.fixture
@@ -134,12 +98,8 @@ def test_bad_input_is_told_and_nothing_is_written(bundle_command, tmp_path, argu
 
 def test_weights_that_are_not_those_that_were_registered_are_refused(bundle_command, store, tmp_path):
     weights = next(Path(store.removeprefix("sqlite:///")).parent.rglob("artifacts/ranker/model.safetensors"))
-    whole = weights.read_bytes()
-    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    try:
+    with spoilt(weights):
         done = bundle_command("--out", "c")
-    finally:
-        weights.write_bytes(whole)
     assert done.returncode == 1
     assert "failed: assay-search version 1: ranker has sha256" in done.stderr
     assert not (tmp_path / "c").exists()

@@ -13,7 +13,8 @@ from assay.components.core.ranker import new_ranker, open_ranker
 from assay.serving.versions.bundle import Bundle, write_bundle
 from assay.serving.versions.canary import CanarySet
 
-NAME = "assay-search"
+from tests.serving.versions.registry import NAME
+
 CANARY_ROWS = [
     (f"red shoe {g}", f"shoe {'red' if i % 2 else 'blue'} {g} {i * 'x'}") for g in range(8) for i in range(6)
 ]
@@ -21,13 +22,19 @@ CANARY_ROWS = [
 
 @pytest.fixture(scope="session")
 def rankers(tiny, tmp_path_factory) -> Callable[[int], Path]:
-    """`rankers(seed)`: folder of a cross-encoder of that seed; each is made once."""
+    """`rankers(seed)`: folder of a cross-encoder of that seed; each is made once.
+
+    That of `-seed` scores the opposite: heads of two seeds may by chance put the same rows first.
+    """
     made: dict[int, Path] = {7: tiny.ranker}
 
     def ranker(seed: int) -> Path:
         if seed not in made:
             made[seed] = tmp_path_factory.mktemp("rankers") / str(seed) / "ranker"
-            new_ranker("cross", tiny.encoder, seed=seed).save(made[seed])
+            new = new_ranker("cross", tiny.encoder, seed=abs(seed))
+            for weights in new.network.model.classifier.parameters() if seed < 0 else ():
+                weights.data.neg_()
+            new.save(made[seed])
         return made[seed]
 
     return ranker

@@ -43,8 +43,8 @@ def test_other_weights_than_those_that_were_scored_are_refused(bundles, rankers,
 def test_worse_than_the_version_in_service_is_refused(bundles, rankers, tmp_path):
     """Its scores are what was registered; but what is relevant is what the version in service puts first."""
     current = bundles("1", 1)
-    graded = write_canary_set(tmp_path / "canary", scored(rankers(2)), graded_by=scored(rankers(1)))
-    bundle = bundles("2", 2, canary=graded)
+    graded = write_canary_set(tmp_path / "canary", scored(rankers(-1)), graded_by=scored(rankers(1)))
+    bundle = bundles("2", -1, canary=graded)
     found = check(bundle, ByCore(bundle), ByCore(current), **BOUNDS)
     assert found.current == 1.0
     worse = f"{found.value:.4f}, that of the version in service 1.0000"

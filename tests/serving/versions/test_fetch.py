@@ -14,13 +14,15 @@ from assay.components.core.manifest import sha256_of
 from assay.serving.versions.assignment import ANSWERS, ASSIGNMENT, VARIABLE, Assignment
 from assay.serving.versions.bundle import Bundle, make_bundle
 from assay.serving.versions.fetch import READY, REFUSED, main
+from assay.serving.versions.follower import Follower
+from assay.serving.versions.held import remove_unused
 from assay.serving.versions.probe import Probe
 from assay.serving.versions.settings import Following
 from assay.serving.versions.starting import starting
 
 from tests.serving.versions.by_core import ByCore
-from tests.serving.versions.conftest import NAME, scored, write_canary_set
-from tests.serving.versions.test_registry import PYFUNC
+from tests.serving.versions.conftest import scored, write_canary_set
+from tests.serving.versions.registry import NAME, registered, spoilt
 
 GOOD, WORSE, OLD, OTHER, PICKLED = "1", "2", "3", "4", "5"
 
@@ -28,43 +30,21 @@ GOOD, WORSE, OLD, OTHER, PICKLED = "1", "2", "3", "4", "5"
 @pytest.fixture(scope="module")
 def registry(tiny, rankers, tmp_path_factory):
     """Five versions in sqlite, the first the champion."""
-    import mlflow
-
     folder = tmp_path_factory.mktemp("registry")
     pickled = folder / "pickled" / "ranker"
     shutil.copytree(rankers(1), pickled)
     (pickled / "optimizer.pt").write_bytes(b"\x80\x04.")
     one, two = scored(rankers(1)), scored(rankers(2))
-    sets = {
-        GOOD: (one, None), WORSE: (two, one), OTHER: (two, None), PICKLED: (one, None),
-    }  # fmt: skip
-    ranker_of = {GOOD: rankers(1), WORSE: rankers(2), OLD: rankers(1), OTHER: rankers(3), PICKLED: pickled}
-    (folder / "pyfunc.py").write_text(PYFUNC)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        client = tracking.connect()
-        client.create_registered_model(NAME)
-        with mlflow.start_run(experiment_id=tracking.experiment_id(client, "tests")):
-            for number in (GOOD, WORSE, OLD, OTHER, PICKLED):
-                parts = {"ranker": ranker_of[number], "encoder": tiny.encoder}
-                if number in sets:
-                    parts["canary"] = write_canary_set(folder / number / "canary", *sets[number])
-                logged = mlflow.pyfunc.log_model(
-                    name="model",
-                    python_model=str(folder / "pyfunc.py"),
-                    artifacts={part: str(path) for part, path in parts.items()},
-                    pip_requirements=[],
-                )
-                tags = {f"assay.{part}_sha256": sha256_of(path) for part, path in parts.items()}
-                tags |= {
-                    "assay.metric": "ndcg@10",
-                    "assay.run_hash": f"run {number}",
-                    "assay.verdict": "better",
-                }
-                client.create_model_version(
-                    NAME, source=logged.model_uri, model_id=logged.model_id, tags=tags
-                )
-        client.set_registered_model_alias(NAME, tracking.CHAMPION, GOOD)
+    sets = {GOOD: (one, None), WORSE: (-one, one), OTHER: (two, None), PICKLED: (one, None)}
+    ranker_of = {GOOD: rankers(1), WORSE: rankers(-1), OLD: rankers(1), OTHER: rankers(3), PICKLED: pickled}
+    versions = [{"ranker": ranker, "encoder": tiny.encoder} for ranker in ranker_of.values()]
+    for number, canary in sets.items():
+        versions[int(number) - 1]["canary"] = write_canary_set(folder / number / "canary", *canary)
+    tags = [
+        {"assay.metric": "ndcg@10", "assay.run_hash": f"run {number}", "assay.verdict": "better"}
+        for number in ranker_of
+    ]
+    with registered(folder, *versions, champion=GOOD, tags=tags) as client:
         yield client
 
 
@@ -85,21 +65,17 @@ def preparing(monkeypatch, tmp_path):
 
 
 @contextlib.contextmanager
-def stored(registry, number, name):
-    """A file of a version in the registry's store; put back at the end."""
-    [file] = registry_files(registry, number, name)
+def stored(number, name):
+    """The first file of that name of a version in the registry's store; put back at the end."""
+    import mlflow
+
+    root = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{number}"))
+    file = next(root.rglob(name))
     kept = file.read_bytes()
     try:
         yield file
     finally:
         file.write_bytes(kept)
-
-
-def registry_files(registry, number, name):
-    import mlflow
-
-    root = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{number}"))
-    return list(root.rglob(name))
 
 
 def fetched(capsys, number, folder, *more):
@@ -141,13 +117,8 @@ def test_what_must_not_serve_is_refused_with_the_reason(registry, tmp_path, caps
 
 @pytest.mark.parametrize("name", ["model.safetensors", "canary.parquet"])
 def test_what_was_tampered_with_in_the_registry_is_refused(registry, tmp_path, capsys, name):
-    for file in registry_files(registry, GOOD, name)[:1]:
-        kept = file.read_bytes()
-        file.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-        try:
-            code, said = fetched(capsys, GOOD, tmp_path / "1")
-        finally:
-            file.write_bytes(kept)
+    with stored(GOOD, name) as file, spoilt(file):
+        code, said = fetched(capsys, GOOD, tmp_path / "1")
     assert code == REFUSED
     assert "registered was" in said["reason"]
     assert not (tmp_path / "1").exists()
@@ -168,7 +139,7 @@ def test_a_canary_set_that_lost_rows_replaces_the_old_one_and_nothing_else(regis
     Probe((("a", "b"),), (0.0,)).write(bundle)
     weights = (folder / "ranker" / "model.safetensors").stat().st_ino
     tag = "assay.canary_sha256"
-    with stored(registry, GOOD, "canary.parquet") as file:
+    with stored(GOOD, "canary.parquet") as file:
         rows = pd.read_parquet(file)
         rows[6:].to_parquet(file, index=False)
         registry.set_model_version_tag(NAME, GOOD, tag, sha256_of(file.parent))
@@ -184,7 +155,7 @@ def test_a_canary_set_that_lost_rows_replaces_the_old_one_and_nothing_else(regis
 
 
 def test_a_canary_set_that_was_deleted_by_hand_is_done_without(registry, tmp_path):
-    with stored(registry, GOOD, "canary.parquet") as file:
+    with stored(GOOD, "canary.parquet") as file:
         shutil.move(file.parent, tmp_path / "aside")
         try:
             assert make_bundle(NAME, GOOD, tmp_path / "1").canary is None
@@ -237,6 +208,17 @@ def test_a_service_that_follows_starts_with_the_champion(registry, start, tmp_pa
     assert file == tmp_path / "cache" / NAME / "at-0.0.0.0-3000" / ASSIGNMENT
 
 
+def test_the_follower_alone_claims_what_is_served(registry, start, monkeypatch):
+    """It lets a bundle go that is served no more; one that is claimed twice would stay on the disk."""
+    followers = []
+    monkeypatch.setattr(Follower, "start", lambda self: followers.append(self))
+    with start() as found:
+        assert not remove_unused(found.bundle.folder)
+        for held in followers[0]._held.values():
+            held.let_go()
+        assert remove_unused(found.bundle.folder)
+
+
 def test_pinned_writes_no_assignment(registry, start):
     with start(Following()) as found:
         assert VARIABLE not in found.variables
@@ -254,6 +236,17 @@ def test_a_restart_while_the_registry_is_down_serves_the_last_version(registry, 
     )
     with pytest.raises(Exception, match="127.0.0.1"), start(at="another-1"):
         pass
+
+
+def test_a_restart_whose_backends_fail_serves_the_last_version_and_says_why(
+    registry, start, preparing, capsys
+):
+    with start():
+        pass
+    (preparing / "code").write_text("1")
+    with start() as found:
+        assert found.bundle.version == GOOD
+    assert "backends could not be derived, see above (exit code 1): starting with" in capsys.readouterr().err
 
 
 def test_a_restart_does_not_start_with_what_was_refused(registry, start, tmp_path, capsys):

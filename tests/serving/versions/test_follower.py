@@ -15,7 +15,7 @@ from assay.serving.versions.follower import Follower, UnansweredError
 from assay.serving.versions.held import Held, remove_unused, writing
 from assay.serving.versions.settings import Following
 
-NAME = "assay-search"
+from tests.serving.versions.registry import NAME
 
 FETCH = """
 import json, pathlib, sys, time
@@ -275,6 +275,16 @@ def test_a_registry_that_is_down_is_told_once_and_changes_nothing(house, registr
     assert "the registry answers again" in told()
 
 
+def test_a_version_that_cannot_be_fetched_is_not_put_down_to_the_registry(house, capsys):
+    h = house()
+    h.rule("2", "fail")
+    h.point("champion", "2")
+    h.follower.start()
+    until(lambda: len(h.calls) == 2)
+    h.follower.stop()
+    assert capsys.readouterr().err.count("version 2 could not be fetched: nothing changes") == 1
+
+
 def test_a_stop_ends_what_it_has_started(house):
     h = house()
     h.rule("2", "sleep")
@@ -286,6 +296,20 @@ def test_a_stop_ends_what_it_has_started(house):
     assert not h.follower.is_alive()
     assert not child.is_running()
     assert h.now.champion == h.assigned("1")
+    assert h.now.refused == {}
+
+
+def test_a_stop_leaves_nothing_that_a_look_under_way_starts_after_it(house):
+    h = house()
+    h.rule("2", "sleep")
+    h.point("champion", "2")
+    h.follower.stop()
+    look = threading.Thread(target=lambda: pytest.raises(UnansweredError, h.follower.look), daemon=True)
+    look.start()
+    look.join(30)
+    ended = not look.is_alive()
+    h.follower.stop()
+    assert ended
     assert h.now.refused == {}
 
 

@@ -8,10 +8,9 @@ import time
 import httpx
 import pytest
 from assay.components.core import tracking
-from assay.components.core.manifest import sha256_of
 
-from tests.serving.versions.conftest import NAME, scored, write_canary_set
-from tests.serving.versions.test_registry import PYFUNC
+from tests.serving.versions.conftest import scored, write_canary_set
+from tests.serving.versions.registry import NAME, registered
 
 BODY = {"pairs": [{"context": "red shoe", "text": f"shoe {i}"} for i in range(4)]}
 PATIENCE = 150.0
@@ -21,30 +20,15 @@ PATIENCE = 150.0
 @pytest.fixture
 def registry(tiny, rankers, tmp_path):
     """Versions 1, 2, and 3 whose weights were changed after it was registered; 1 is the champion."""
-    import mlflow
-
-    (tmp_path / "pyfunc.py").write_text(PYFUNC)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-        client = tracking.connect()
-        client.create_registered_model(NAME)
-        with mlflow.start_run(experiment_id=tracking.experiment_id(client, "tests")):
-            for seed in (1, 2, 3):
-                canary = write_canary_set(tmp_path / str(seed) / "canary", scored(rankers(seed)))
-                parts = {"ranker": rankers(seed), "encoder": tiny.encoder, "canary": canary}
-                logged = mlflow.pyfunc.log_model(
-                    name="model",
-                    python_model=str(tmp_path / "pyfunc.py"),
-                    artifacts={part: str(path) for part, path in parts.items()},
-                    pip_requirements=[],
-                )
-                tags = {f"assay.{part}_sha256": sha256_of(path) for part, path in parts.items()}
-                if seed == 3:
-                    tags["assay.ranker_sha256"] = "0" * 64
-                client.create_model_version(
-                    NAME, source=logged.model_uri, model_id=logged.model_id, tags=tags
-                )
-        client.set_registered_model_alias(NAME, tracking.CHAMPION, "1")
+    versions = [
+        {
+            "ranker": rankers(seed),
+            "encoder": tiny.encoder,
+            "canary": write_canary_set(tmp_path / str(seed) / "canary", scored(rankers(seed))),
+        }
+        for seed in (1, 2, 3)
+    ]
+    with registered(tmp_path, *versions, tags=[{}, {}, {"assay.ranker_sha256": "0" * 64}]) as client:
         yield client
 
 

@@ -3,61 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from assay.components.core import tracking
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import sha256_of
 from assay.components.core.ranker import new_ranker
 from assay.serving.run import main
 from assay.serving.versions.bundle import Bundle, make_bundle
 
-NAME = "assay-search"
-
-PYFUNC = """
-import mlflow
-from mlflow.pyfunc import PythonModel
-
-
-class Nothing(PythonModel):
-    def predict(self, context, model_input, params=None):
-        raise NotImplementedError
-
-
-mlflow.models.set_model(Nothing())
-"""
+from tests.serving.versions.registry import NAME, registered, spoilt
 
 
 @pytest.fixture(scope="module")
 def registry(tiny, tmp_path_factory):
     """Versions 1 and 2 of a model, 2 the champion, in sqlite; the environment points there."""
-    import mlflow
-
     folder = tmp_path_factory.mktemp("registry")
-    # MLflow keeps an artifact under the name of the folder that it came from.
     bi = folder / "bi" / "ranker"
     new_ranker("bi", tiny.encoder, seed=1).save(bi)
-    (folder / "pyfunc.py").write_text(PYFUNC)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        client = tracking.connect()
-        client.create_registered_model(NAME)
-        with mlflow.start_run(experiment_id=tracking.experiment_id(client, "tests")):
-            for ranker in (bi, tiny.ranker):
-                folders = {"ranker": ranker, "encoder": tiny.encoder}
-                tags = {f"assay.{part}_sha256": sha256_of(path) for part, path in folders.items()}
-                logged = mlflow.pyfunc.log_model(
-                    name="model",
-                    python_model=str(folder / "pyfunc.py"),
-                    artifacts={part: str(path) for part, path in folders.items()},
-                    pip_requirements=[],
-                )
-                version = client.create_model_version(
-                    NAME, source=logged.model_uri, model_id=logged.model_id, tags=tags
-                )
-        client.set_registered_model_alias(NAME, tracking.CHAMPION, version.version)
+    versions = ({"ranker": ranker, "encoder": tiny.encoder} for ranker in (bi, tiny.ranker))
+    with registered(folder, *versions, champion="2") as client:
         yield client
 
 
@@ -97,12 +62,7 @@ def test_weights_that_changed_in_the_registry_are_refused(registry, tmp_path, mo
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
     store = Path(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///")).parent / "mlflow-artifacts"
     [stored] = [file for file in store.rglob("ranker.json") if '"bi"' in file.read_text()]
-    kept = tmp_path / "kept"
-    shutil.copy(stored, kept)
-    stored.write_text('{"kind": "bi", "max_length": 64}\n')
-    try:
+    with spoilt(stored):
         assert main(["--name", NAME, "--version", "1"]) == 1
-    finally:
-        shutil.copy(kept, stored)
     assert "refused" in capsys.readouterr().err
     assert not list((tmp_path / "cache").rglob("bundle.json"))

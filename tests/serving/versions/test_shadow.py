@@ -14,7 +14,8 @@ from assay.serving.versions.shadow import WAITING, Shadow, compared
 from assay.serving.versions.stage import Stage
 
 from tests.serving.versions.by_core import ByCore
-from tests.serving.versions.conftest import CANARY_ROWS, NAME
+from tests.serving.versions.conftest import CANARY_ROWS
+from tests.serving.versions.registry import NAME
 
 ROWS = CANARY_ROWS[:6]
 
@@ -22,8 +23,9 @@ ROWS = CANARY_ROWS[:6]
 @pytest.fixture
 def stage(bundles, tmp_path):
     one, two = bundles("1", 1), bundles("2", 2)
-    both = [Assigned(b.version, b.sha256["ranker"], str(b.folder)) for b in (one, two)]
-    file = Assignment(NAME, "follow", *both, shadow_share=1.0).write(tmp_path / "state")
+    file = Assignment(NAME, "follow", Assigned.of(one), Assigned.of(two), shadow_share=1.0).write(
+        tmp_path / "state"
+    )
     stage = Stage(ByCore, one, Following(mode="follow"), file)
     asyncio.run(stage.look())
     yield stage
@@ -77,6 +79,15 @@ def test_a_challenger_that_fails_harms_nobody(stage, monkeypatch, caplog):
     assert shadow.failed == 1
     assert "ValueError" in caplog.text
     assert ROWS[0][0] not in caplog.text
+
+
+def test_a_log_that_cannot_be_written_is_no_fault_of_the_challenger(stage, tmp_path, caplog):
+    told = []
+    shadow = Shadow(stage, tmp_path / "nowhere" / "shadow.jsonl", told=told.append)
+    shadow.consider("key", "r", "1", ROWS, stage.champion.score(ROWS))
+    shadow.close()
+    assert (len(told), shadow.failed) == (1, 0)
+    assert "the shadow log cannot be written: No such file or directory" in caplog.text
 
 
 def test_the_log_is_bounded(stage, tmp_path, monkeypatch):

@@ -13,12 +13,14 @@ import pytest
 from assay.components.core.errors import BadInput
 from assay.components.core.manifest import sha256_of
 from assay.serving.versions.assignment import Answer, Assigned, Assignment, read_answers
+from assay.serving.versions.opening import open_stage
 from assay.serving.versions.probe import Probe
 from assay.serving.versions.settings import Following
-from assay.serving.versions.stage import Stage, first_bundle
+from assay.serving.versions.stage import Stage
 
 from tests.serving.versions.by_core import ByCore
-from tests.serving.versions.conftest import CANARY_ROWS, NAME
+from tests.serving.versions.conftest import CANARY_ROWS
+from tests.serving.versions.registry import NAME
 
 NOW = Following(mode="follow", probation_seconds=0)
 ON_PROBATION = Following(mode="follow", probation_seconds=3600, rows=100)
@@ -38,9 +40,7 @@ class Theatre:
         return self.opened[-1]
 
     def assign(self, champion, challenger=None, **more):
-        assigned = [
-            b and Assigned(b.version, b.sha256["ranker"], str(b.folder)) for b in (champion, challenger)
-        ]
+        assigned = [b and Assigned.of(b) for b in (champion, challenger)]
         return Assignment(NAME, "follow", *assigned, **more).write(self.folder)
 
     def look(self, times=1):
@@ -158,7 +158,7 @@ def test_a_version_is_opened_behind_the_requests(bundles, tmp_path):
         return ByCore(bundle)
 
     versions = [bundles("1", 1), bundles("2", 2)]
-    one, two = (Assigned(b.version, b.sha256["ranker"], str(b.folder)) for b in versions)
+    one, two = map(Assigned.of, versions)
     file = Assignment(NAME, "follow", one).write(tmp_path / "state")
     stage = Stage(open_version, versions[0], NOW, file)
     Assignment(NAME, "follow", two).write(tmp_path / "state")
@@ -331,6 +331,21 @@ def test_a_version_that_only_met_a_busy_machine_stays(theatre, bundles):
     assert t.stage.champion.version == "2"
 
 
+def test_a_version_that_cannot_be_measured_can_be_replaced(theatre, bundles, monkeypatch):
+    t = swapped(theatre, bundles)
+
+    def fail(rows):
+        raise MemoryError
+
+    monkeypatch.setattr(t.opened[1], "score", fail)
+    t.opened[1].counted(rows=1000, seconds=50.0)
+    with pytest.raises(MemoryError):
+        t.look()
+    t.assign(bundles("3", 3))
+    t.look()
+    assert t.stage.champion.version == "3"
+
+
 def test_a_refusal_is_forgotten_once_nobody_names_the_version(theatre, bundles):
     one, two = bundles("1", 1), bundles("2", 2)
     score_otherwise(two)
@@ -350,22 +365,27 @@ def test_a_refusal_is_forgotten_once_nobody_names_the_version(theatre, bundles):
     assert len(t.opened) == 3
 
 
+def answered_by(t, key):
+    with t.stage.using(key) as model:
+        return model.version
+
+
 def test_a_share_of_requests_goes_to_the_challenger_and_sticks(theatre, bundles):
     one, two = bundles("1", 1), bundles("2", 2)
     t = theatre(one)
     t.assign(one, two, canary_share=0.2)
     t.look()
     keys = [f"session {n}" for n in range(2000)]
-    routed = {key: t.stage.route(key).version for key in keys}
+    routed = {key: answered_by(t, key) for key in keys}
     assert sum(v == "2" for v in routed.values()) / len(keys) == pytest.approx(0.2, abs=0.04)
-    assert {key: t.stage.route(key).version for key in keys} == routed
+    assert {key: answered_by(t, key) for key in keys} == routed
     # A larger share takes more keys, and none away.
     t.assign(one, two, canary_share=0.4)
     t.look()
-    assert all(t.stage.route(key).version == "2" for key, v in routed.items() if v == "2")
+    assert all(answered_by(t, key) == "2" for key, v in routed.items() if v == "2")
     t.assign(one)
     t.look()
-    assert {t.stage.route(key).version for key in keys} == {"1"}
+    assert {answered_by(t, key) for key in keys} == {"1"}
     t.settle()
     assert t.opened[1].closed
     assert t.told == [("challenger", "2"), ("no challenger", "2")]
@@ -389,11 +409,29 @@ def test_a_challenger_whose_rows_fail_gets_no_more_requests(theatre, bundles):
     t = theatre(one, ON_PROBATION)
     t.assign(one, two, canary_share=1.0)
     t.look()
-    assert t.stage.route("any").version == "2"
+    assert answered_by(t, "any") == "2"
     t.opened[1].counted(rows=100, failed=2, seconds=0.1)
     t.look()
-    assert t.stage.route("any").version == "1"
+    assert answered_by(t, "any") == "1"
     assert next(iter(t.answers.values())).outcome == "rolled back"
+
+
+def test_a_challenger_is_judged_against_the_champion_of_now(theatre, bundles):
+    """The champion that it was opened beside is closed by then."""
+    one, two, three = (bundles(str(n), n) for n in (1, 2, 3))
+    t = theatre(one, Following(mode="follow", probation_seconds=0, rows=100), Slow)
+    t.opened[0].counted(rows=1000, seconds=1.0)
+    t.assign(one, two, canary_share=0.5)
+    t.look()
+    t.assign(three, two, canary_share=0.5)
+    t.look(2)
+    t.settle()
+    assert t.opened[0].closed
+    t.opened[2].counted(rows=1000, seconds=1.0)
+    t.opened[1].counted(rows=1000, seconds=5.0)
+    t.look()
+    assert t.stage.info()["challenger"] is None
+    assert "times as long as version 3" in t.answers[Assigned.of(two).key].reason
 
 
 def test_shadowed_are_those_that_the_champion_answers(theatre, bundles):
@@ -403,9 +441,7 @@ def test_shadowed_are_those_that_the_champion_answers(theatre, bundles):
     t.look()
     for key in map(str, range(50)):
         with t.stage.shadowing(key) as model:
-            assert (None if model is None else model.version) == (
-                "2" if t.stage.route(key).version == "1" else None
-            )
+            assert (None if model is None else model.version) == ("2" if answered_by(t, key) == "1" else None)
 
 
 def test_info_says_what_is_served_and_why_another_is_not(theatre, bundles):
@@ -433,8 +469,21 @@ def test_an_assignment_that_cannot_be_read_changes_nothing(theatre, bundles, cap
     assert t.stage.champion.version == "1"
 
 
-def test_a_worker_that_is_started_anew_takes_what_is_assigned_by_now(bundles, tmp_path):
-    one = bundles("1", 1)
-    file = Assignment(NAME, "follow", Assigned("1", one.sha256["ranker"], str(one.folder))).write(tmp_path)
-    assert first_bundle({"ASSAY_ASSIGNMENT": str(file)}) == (one, file)
-    assert first_bundle({}) is None
+def test_a_worker_that_is_started_anew_takes_what_is_assigned_by_now(bundles, tmp_path, monkeypatch):
+    monkeypatch.setenv("ASSAY_ASSIGNMENT", str(tmp_path / "assignment.json"))
+    monkeypatch.setenv("ASSAY_BACKEND_NAME", "torch")
+    monkeypatch.setenv("ASSAY_FOLLOW_MODE", "follow")
+    for version, seed in (("1", 1), ("2", 2)):
+        Assignment(NAME, "follow", Assigned.of(bundles(version, seed))).write(tmp_path)
+        stage = open_stage(lambda *told: None)
+        assert (stage.champion.version, stage.info()["mode"]) == (version, "follow")
+        stage.close()
+    # Without a supervisor nobody assigns another.
+    monkeypatch.delenv("ASSAY_ASSIGNMENT")
+    monkeypatch.setenv("ASSAY_BUNDLE", str(bundles("3", 1).folder))
+    stage = open_stage(lambda *told: None)
+    assert (stage.champion.version, stage.info()["mode"]) == ("3", "pinned")
+    stage.close()
+    monkeypatch.delenv("ASSAY_BUNDLE")
+    with pytest.raises(BadInput, match="ASSAY_BUNDLE names no bundle"):
+        open_stage(lambda *told: None)

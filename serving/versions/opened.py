@@ -9,7 +9,7 @@ import numpy as np
 from assay.serving.versions.bundle import Bundle
 
 
-class Served(Protocol):
+class Opened(Protocol):
     """An open version: `assay.serving.engine.served.ServedModel` is one.
 
     Attributes:
@@ -49,7 +49,7 @@ class Served(Protocol):
         ...
 
 
-OpenVersion = Callable[[Bundle], Served]
+OpenVersion = Callable[[Bundle], Opened]
 """Opens a checked bundle, warm."""
 
 
