@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +39,7 @@ def bundled(
     Raises:
         BadInput: There is no such version, or an option does not fit.
         ValueError: The registry's weights are not those that were registered.
+        RuntimeError: What computes the bundle could not be made.
     """
     from assay.components.core import tracking
     from assay.serving.image.context import check_target, write_context
@@ -68,10 +68,10 @@ def bundled(
 
 def _prepared(name: str, number: str, variant: str) -> Bundle:
     """The bundle, from the cache that `assay serve` has too; with ONNX files where the image runs those."""
-    from assay.serving.run import cache_folder
+    from assay.serving.run import bundles_folder
     from assay.serving.versions.fetch import fetch, prepare
 
-    bundle = fetch(name, number, cache_folder() / re.sub(r"[^\w.-]", "_", name) / number)
+    bundle = fetch(name, number, bundles_folder(name) / number)
     if variant == "cpu":
         prepare(bundle)
     return bundle

@@ -378,7 +378,7 @@ def serve(
             mode=mode, shadow_share=shadow_share, canary_share=canary_share
         )
         code = run_serve(name, version, host, port, following)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         if isinstance(error, BadInput):
             raise
         print(f"failed: {error}", file=sys.stderr)
@@ -421,7 +421,7 @@ def bundle(
 
     try:
         written = bundled(name, version, out, variant, from_registry, image, overlay)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         if isinstance(error, BadInput):
             raise
         print(f"failed: {error}", file=sys.stderr)

@@ -24,11 +24,10 @@ from assay.serving.versions.settings import Following
 SERVICE = "assay.serving.service:Assay"
 
 
-def cache_folder() -> Path:
-    """Where bundles are kept: `ASSAY_CACHE`, else `assay` in the user's cache folder."""
-    if named := os.environ.get(environment.CACHE):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay"
+def bundles_folder(name: str) -> Path:
+    """Where bundles of a registered model are kept: below `ASSAY_CACHE`, else `assay` in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay"
+    return Path(os.environ.get(environment.CACHE) or cache) / re.sub(r"[^\w.-]", "_", name)
 
 
 def serve(
@@ -57,6 +56,7 @@ def serve(
         BadInput: There is no such version, no champion, or the bundle is damaged; or the settings contradict
             each other.
         ValueError: The registry's weights are not those that were registered.
+        RuntimeError: What computes the bundle could not be made.
     """
     from assay.serving.versions.bundle import Bundle
     from assay.serving.versions.fetch import prepare
@@ -87,7 +87,7 @@ def serve(
             prepare(started.bundle)
         else:
             at = re.sub(r"[^\w.-]", "_", f"{host}-{port}")
-            started = served.enter_context(starting(name, version, cache_folder(), at, following))
+            started = served.enter_context(starting(name, version, bundles_folder(name), at, following))
         bundle = started.bundle
         what = f"{bundle.name} version {bundle.version} ({bundle.kind})"
         print(f"serving {what} on http://{host}:{port}", file=sys.stderr, flush=True)
@@ -162,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
             canary_share=given.canary_share,
         )
         return serve(given.name, given.version, given.host, given.port, following)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, BadInput) else 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +33,9 @@ class Started:
 
 
 @contextlib.contextmanager
-def starting(name: str, version: str | None, cache: Path, at: str, settings: Following) -> Iterator[Started]:
+def starting(
+    name: str, version: str | None, bundles: Path, at: str, settings: Following
+) -> Iterator[Started]:
     """The first version, fetched and checked; while inside, it is kept up to date.
 
     A service that follows starts with the champion. Where it cannot be had or was refused before, it starts
@@ -43,15 +44,15 @@ def starting(name: str, version: str | None, cache: Path, at: str, settings: Fol
     Args:
         name: Registered model.
         version: Its number; None for the champion.
-        cache: Folder for bundles.
-        at: Tells services of one cache apart: their address.
+        bundles: Folder for those of the model.
+        at: Tells services of one folder apart: their address.
         settings: What to follow.
 
     Raises:
         BadInput: There is no such version, no champion, or the bundle is damaged.
         WrongWeightsError: The registry's weights are not those that were registered.
+        RuntimeError: What computes the bundle could not be made.
     """
-    bundles = cache / re.sub(r"[^\w.-]", "_", name)
     if settings.mode == "pinned" and not settings.shares:
         with contextlib.ExitStack() as claims:
             yield Started(_fetched(name, _number(name, version), bundles, claims), settings.environment())

@@ -192,7 +192,7 @@ def start(tmp_path):
 
     @contextlib.contextmanager
     def started(settings=FOLLOW, at="0.0.0.0-3000"):
-        with starting(NAME, None, tmp_path / "cache", at, settings) as found:
+        with starting(NAME, None, tmp_path / "bundles", at, settings) as found:
             yield found
 
     return started
@@ -205,7 +205,7 @@ def test_a_service_that_follows_starts_with_the_champion(registry, start, tmp_pa
         assert Assignment.read(file).champion.folder == str(found.bundle.folder)
         assert found.variables["ASSAY_FOLLOW_MODE"] == "follow"
         assert Probe.read(found.bundle).registered
-    assert file == tmp_path / "cache" / NAME / "at-0.0.0.0-3000" / ASSIGNMENT
+    assert file == tmp_path / "bundles" / "at-0.0.0.0-3000" / ASSIGNMENT
 
 
 def test_the_follower_alone_claims_what_is_served(registry, start, monkeypatch):

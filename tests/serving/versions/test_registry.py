@@ -66,3 +66,10 @@ def test_weights_that_changed_in_the_registry_are_refused(registry, tmp_path, mo
         assert main(["--name", NAME, "--version", "1"]) == 1
     assert "refused" in capsys.readouterr().err
     assert not list((tmp_path / "cache").rglob("bundle.json"))
+
+
+def test_backends_that_cannot_be_made_are_told_in_a_line(registry, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("assay.serving.versions.fetch.PREPARE", "no_such_module")
+    assert main(["--name", NAME]) == 1
+    assert "its backends could not be derived, see above (exit code 1)" in capsys.readouterr().err
