@@ -17,7 +17,7 @@ from assay.serving.versions.bundle import write_bundle
 
 from tests.serving.telemetry.scraped import value
 
-BODY = {"context": "red shoe", "candidates": [{"id": str(i), "text": f"shoe {i} " * 12} for i in range(12)]}
+BODY = {"context": "red shoe", "candidates": [{"id": str(i), "text": f"shoe {i} " * 12} for i in range(48)]}
 
 
 def in_flight(url: str) -> float:
