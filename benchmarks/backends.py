@@ -10,6 +10,7 @@ onnxruntime's own dynamic quantisation, of the batch and a row at a time.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from assay.serving.engine.backends.onnx_network import OnnxNetwork
 from assay.serving.engine.backends.prepare import prepare
 from assay.serving.engine.tokens import Tokenizer
 from assay.serving.versions.bundle import Bundle, write_bundle
+from assay.serving.versions.canary_set import FACTS, FILE
 from record import record
 from rich.console import Console
 from rich.table import Table
@@ -84,18 +86,22 @@ def main() -> None:
 
 def bundle_of(work: Arena) -> Bundle:
     """The trained ranker as a version whose canary set is all test rows."""
+    from assay.components.core.ranker import open_ranker
+
     folder = work.at("backends-bundle")
 
     def make(out: str) -> None:
         ranker = work.at(f"cells/{FULL.name.replace(' ', '-')}-0.3/model/ranker")
-        write_bundle(out, "assay-search", "1", ranker, work.at("encoder"))
         rows, lists = work.test
-        (Path(out) / "canary").mkdir()
+        trained = open_ranker(ranker)
+        scores = trained.score(trained.tokenise(rows["context"].tolist(), rows["item"].tolist()))
+        rows = rows.assign(label=relevance(rows), score=scores.astype(float))
+        columns = ["sample_id", "group_id", "context", "item", "label", "score"]
         about = {"metric": "ndcg@10", "relevant_at": lists.relevant_at, "gain": lists.gain, "scale": 0.0}
-        write_json(Path(out) / "canary" / "canary.json", about)
-        rows = rows.assign(label=relevance(rows))
-        columns = ["sample_id", "group_id", "context", "item", "label"]
-        rows[columns].to_parquet(Path(out) / "canary" / "canary.parquet")
+        with tempfile.TemporaryDirectory() as canary:
+            write_json(Path(canary) / FACTS, about)
+            rows[columns].to_parquet(Path(canary) / FILE)
+            write_bundle(out, "assay-search", "1", ranker, work.at("encoder"), canary)
 
     once(folder, make)
     return Bundle.open(folder)

@@ -1,69 +1,17 @@
-"""The canary set: what a version scored when it was registered, and what it scores here and now."""
+"""What a version scored on its canary set when it was registered, and what it scores here and now."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
-from assay.components.core.metrics import METRICS, Lists, gained, paired_bootstrap
+from assay.components.core.metrics import METRICS, gained, paired_bootstrap
 from assay.serving.versions.bundle import Bundle
+from assay.serving.versions.canary_set import CanarySet
 from assay.serving.versions.opened import Opened, full_precision
-from assay.serving.versions.probe import ROWS, Probe, odd
+from assay.serving.versions.probe import odd
 
-FILE, FACTS = "canary.parquet", "canary.json"
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class CanarySet:
-    """Test rows of the run that made a version.
-
-    Attributes:
-        rows: (context, item) texts.
-        registered: (n,) float64 scores of the registered ranker.
-        lists: Their lists and grades.
-        metric: The primary metric of the task.
-    """
-
-    rows: list[tuple[str, str]]
-    registered: np.ndarray
-    lists: Lists
-    metric: str
-
-    @classmethod
-    def read(cls, bundle: Bundle) -> CanarySet | None:
-        """That of a checked bundle; None where it has none, or all its rows were erased."""
-        if bundle.canary is None:
-            return None
-        import pandas as pd
-
-        about = json.loads((bundle.canary / FACTS).read_text())
-        table = pd.read_parquet(bundle.canary / FILE)
-        if not len(table):
-            return None
-        lists = Lists(
-            table["group_id"].to_numpy(dtype=str),
-            table["label"].to_numpy(dtype=np.float64),
-            table["sample_id"].to_numpy(dtype=str),
-            about["relevant_at"],
-            about["gain"],
-            about["scale"],
-        )
-        rows = list(zip(table["context"], table["item"], strict=True))
-        return cls(rows, table["score"].to_numpy(dtype=np.float64), lists, about["metric"])
-
-    def probe(self, backend: str = "", scores: np.ndarray | None = None) -> Probe:
-        """Some of the rows, from all over the set.
-
-        Args:
-            backend: With which the set was scored.
-            scores: (n,) what that gave; None before.
-        """
-        chosen = np.unique(np.linspace(0, len(self.rows) - 1, min(ROWS, len(self.rows))).astype(int))
-        now = () if scores is None else tuple(float(scores[i]) for i in chosen)
-        registered = tuple(float(self.registered[i]) for i in chosen)
-        return Probe(tuple(self.rows[i] for i in chosen), registered, backend, now)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from pathlib import Path
 from assay.components.core.errors import BadInput
 from assay.components.core.tracking import WrongWeightsError
 from assay.serving.versions.bundle import PROBE, Bundle, make_bundle
-from assay.serving.versions.canary import CanarySet, check
+from assay.serving.versions.canary import check
+from assay.serving.versions.canary_set import CanarySet
 from assay.serving.versions.held import writing
 from assay.serving.versions.opened import Opened, OpenVersion
 from assay.serving.versions.settings import Following

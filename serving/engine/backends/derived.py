@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from assay.components.core.manifest import sha256_of, write_json
+from assay.components.core.manifest import write_json
 from assay.serving.engine.backends.parity import Parity
+
+if TYPE_CHECKING:
+    from assay.serving.versions.bundle import Bundle
 
 FOLDER, RECORD = "derived", "backends.json"
 FILES = {
@@ -93,16 +96,15 @@ def key_of(sha256: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def maker(bundle: str | Path) -> dict[str, Any]:
+def maker(bundle: Bundle) -> dict[str, Any]:
     """What deriving and measuring anew may find something else with.
 
     Args:
-        bundle: Its folder.
+        bundle: Checked.
     """
-    canary = Path(bundle) / "canary" / "canary.parquet"
     return {
         "processor": _processor().get("model name", platform.machine()),
-        "canary": sha256_of(canary) if canary.is_file() else "",
+        "canary": bundle.canary_sha256,
         "libraries": {name: _version(name) for name in _MAKERS},
     }
 

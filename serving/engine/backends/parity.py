@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from assay.components.core.errors import BadInput
-from assay.components.core.metrics import METRICS, Lists
+
+if TYPE_CHECKING:
+    from assay.serving.versions.canary_set import CanarySet
 
 METRIC_CHANGE = 0.005
 """By how much the primary metric may change, either way: what ranks better by more is another model too."""
@@ -31,62 +31,6 @@ TEXTS = (
     ("camping " * 30, "Tent for four, 3000 mm, " * 20),
 )
 """(context, item) rows where a version brings none of its own: short, long, cut, other scripts, empty."""
-
-
-@dataclass(frozen=True)
-class Canary:
-    """Test rows of the run that made a version.
-
-    Attributes:
-        rows: n (context, item).
-        lists: Their lists and labels.
-        metric: One of `METRICS`.
-    """
-
-    rows: list[tuple[str, str]]
-    lists: Lists
-    metric: str
-
-    @classmethod
-    def read(cls, bundle: str | Path) -> Canary | None:
-        """That of a bundle: `canary/canary.parquet`, and `canary/canary.json` for what is measured on it.
-
-        Without the latter the metric is nDCG@10, or the AUC where no list can be ranked.
-
-        Args:
-            bundle: Its folder.
-
-        Returns:
-            None where there is none, or nothing can be measured on it.
-
-        Raises:
-            BadInput: It cannot be read.
-        """
-        file = Path(bundle) / "canary" / "canary.parquet"
-        if not file.is_file():
-            return None
-        import pandas as pd
-
-        try:
-            table = pd.read_parquet(file)
-            facts = file.with_suffix(".json")
-            about = json.loads(facts.read_text()) if facts.is_file() else {}
-            numbered = np.char.zfill(np.arange(len(table)).astype(str), 9)
-            lists = Lists(
-                table["group_id"].to_numpy(dtype=str),
-                table["label"].to_numpy(dtype=np.float64),
-                table["sample_id"].to_numpy(dtype=str) if "sample_id" in table else numbered,
-                float(about.get("relevant_at", 0.5)),
-                about.get("gain", "exponential"),
-                float(about.get("scale", 0.0)),
-            )
-            metric = about.get("metric") or ("ndcg@10" if lists.ranked() else "auc")
-            rows = list(zip(table["context"].tolist(), table["item"].tolist(), strict=True))
-            by_list = METRICS[metric].by_list
-        except Exception as error:  # Of parquet, JSON or columns: there are many kinds.
-            raise BadInput(f"{file} cannot be read: {error!r}") from error
-        measurable = bool(lists.ranked()) if by_list else len(np.unique(lists.relevant)) == 2
-        return cls(rows, lists, metric) if measurable else None
 
 
 @dataclass(frozen=True)
@@ -115,7 +59,7 @@ class Parity:
 
 
 def judge(
-    backend: str, found: np.ndarray, reference: np.ndarray, alone: np.ndarray, canary: Canary | None
+    backend: str, found: np.ndarray, reference: np.ndarray, alone: np.ndarray, canary: CanarySet | None
 ) -> Parity:
     """Compare scores of a backend with those of torch in float32.
 
@@ -124,7 +68,7 @@ def judge(
         found: (n,) its scores of rows.
         reference: (n,) those of torch of the same rows.
         alone: (m,), m <= n, its scores of the first rows, each computed alone.
-        canary: Where the rows are those of a canary set.
+        canary: Where the rows are those of one, and something can be measured on it.
     """
     if not (np.isfinite(found).all() and np.isfinite(alone).all()):
         return Parity(backend, _NOT_FINITE, len(found))

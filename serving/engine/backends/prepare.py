@@ -25,9 +25,10 @@ from assay.serving.engine.backends.choose import NAMES, BackendSettings, choice,
 from assay.serving.engine.backends.cosine import ScaledCosine
 from assay.serving.engine.backends.derived import FILES, FOLDER, Derived, key_of, maker
 from assay.serving.engine.backends.network import Network, open_network
-from assay.serving.engine.backends.parity import TEXTS, Canary, Parity, judge, judge_vectors
+from assay.serving.engine.backends.parity import TEXTS, Parity, judge, judge_vectors
 from assay.serving.engine.backends.scoring import computed, scored
 from assay.serving.engine.tokens import Tokenizer
+from assay.serving.versions.canary_set import CanarySet
 
 if TYPE_CHECKING:
     from assay.serving.versions.bundle import Bundle
@@ -82,14 +83,16 @@ def _is_stale(derived: Derived | None, bundle: Bundle, settings: BackendSettings
         if not file.is_file() or sha256_of(file) != sha256:
             return True
     # An image without torch serves what was derived where there was one.
-    return importlib.util.find_spec("torch") is not None and derived.made_with != maker(bundle.folder)
+    return importlib.util.find_spec("torch") is not None and derived.made_with != maker(bundle)
 
 
 def _derive(bundle: Bundle, backends: Sequence[str]) -> Derived:
     say(STEP, f"{bundle.name} version {bundle.version}: {', '.join(backends)}")
-    canary = Canary.read(bundle.folder)
+    canary = CanarySet.read(bundle)
+    if canary is not None and not canary.measurable:
+        canary = None
     rows = list(TEXTS) if canary is None else canary.rows
-    derived = Derived(key_of(bundle.sha256), maker(bundle.folder))
+    derived = Derived(key_of(bundle.sha256), maker(bundle))
     with publishing(bundle.folder / FOLDER, step=STEP) as (beside, _):
         bench = _Bench(bundle, rows, canary)
         derived.ranker["torch-fp32"] = bench.tokens_are_those_of_the_core()
@@ -111,7 +114,7 @@ def _derive(bundle: Bundle, backends: Sequence[str]) -> Derived:
 class _Bench:
     """A bundle's networks beside those of torch in float32."""
 
-    def __init__(self, bundle: Bundle, rows: list[tuple[str, str]], canary: Canary | None):
+    def __init__(self, bundle: Bundle, rows: list[tuple[str, str]], canary: CanarySet | None):
         self._bundle, self._rows, self._canary = bundle, rows, canary
         self._tokenizer = Tokenizer(bundle.ranker)
         self._head = ScaledCosine.open(bundle.ranker) if bundle.kind == "bi" else None

@@ -11,7 +11,7 @@ import pytest
 from assay.components.core.manifest import publishing, write_json
 from assay.components.core.ranker import new_ranker, open_ranker
 from assay.serving.versions.bundle import Bundle, write_bundle
-from assay.serving.versions.canary import CanarySet
+from assay.serving.versions.canary_set import CanarySet
 
 from tests.serving.versions.registry import NAME
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from assay.serving.versions.canary import CanarySet, check, compare
+from assay.serving.versions.canary import check, compare
+from assay.serving.versions.canary_set import CanarySet
 from assay.serving.versions.probe import ROWS, Probe
 
 from tests.serving.versions.by_core import ByCore

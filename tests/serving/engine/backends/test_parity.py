@@ -5,26 +5,26 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
-from assay.components.core.errors import BadInput
 from assay.components.core.metrics import Lists
 from assay.serving.engine.backends.network import open_network
-from assay.serving.engine.backends.parity import Canary, judge, judge_vectors
+from assay.serving.engine.backends.parity import judge, judge_vectors
 from assay.serving.engine.backends.scoring import scored
 from assay.serving.engine.tokens import Tokenizer
+from assay.serving.versions.canary_set import CanarySet
 from safetensors.numpy import load_file, save_file
 
 GROUPS, ROWS = 12, 8
 
 
 @pytest.fixture
-def canary() -> Canary:
+def canary() -> CanarySet:
     """Lists of eight, three of them relevant."""
     groups = np.repeat([f"g{number:02}" for number in range(GROUPS)], ROWS)
     ids = np.array([f"{number:04}" for number in range(GROUPS * ROWS)])
     labels = np.tile([1.0, 1, 1, 0, 0, 0, 0, 0], GROUPS)
-    return Canary([("a", "b")] * len(groups), Lists(groups, labels, ids, 0.5), "ndcg@10")
+    rows = [("a", "b")] * len(groups)
+    return CanarySet(rows, labels, Lists(groups, labels, ids, 0.5), "ndcg@10")
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_vectors_that_move_are_refused():
 @pytest.mark.parametrize(("noise", "passes"), [(0.0, True), (0.5, False)])
 def test_weights_that_were_disturbed_are_refused(small, tmp_path, noise, passes):
     bundle = small.copy(tmp_path)
-    canary = Canary.read(bundle.folder)
+    canary = CanarySet.read(bundle)
     part = shutil.copytree(bundle.ranker, tmp_path / "disturbed")
     weights = load_file(part / "model.safetensors")
     rng = np.random.default_rng(0)
@@ -99,30 +99,3 @@ def test_weights_that_were_disturbed_are_refused(small, tmp_path, noise, passes)
     judged = judge("onnx-int8", found, reference, found[:5], canary)
     assert (judged.refused == "") is passes
     assert judged.reference == 1.0
-
-
-def test_the_metric_is_that_of_the_version(small, tmp_path):
-    bundle = small.copy(tmp_path)
-    assert Canary.read(bundle.folder).metric == "ndcg@10"
-    facts = bundle.folder / "canary" / "canary.json"
-    facts.write_text('{"metric": "log_loss", "relevant_at": 0.5, "gain": "linear", "scale": 0}')
-    assert (Canary.read(bundle.folder).metric, Canary.read(bundle.folder).lists.gain) == (
-        "log_loss",
-        "linear",
-    )
-    facts.write_text('{"metric": "beauty"}')
-    with pytest.raises(BadInput, match="canary.parquet cannot be read"):
-        Canary.read(bundle.folder)
-
-
-def test_a_canary_set_on_which_nothing_can_be_measured_is_none(small, tmp_path):
-    bundle = small.copy(tmp_path)
-    file = bundle.folder / "canary" / "canary.parquet"
-    table = pd.read_parquet(file)
-    table.assign(label=0.0).to_parquet(file)
-    assert Canary.read(bundle.folder) is None
-    table.assign(group_id=[str(n) for n in range(len(table))]).to_parquet(file)
-    assert Canary.read(bundle.folder).metric == "auc"
-    table.drop(columns="label").to_parquet(file)
-    with pytest.raises(BadInput, match="cannot be read"):
-        Canary.read(bundle.folder)

@@ -15,9 +15,9 @@ from assay.serving.engine.backends import prepare as module
 from assay.serving.engine.backends.choose import BackendSettings, open_networks
 from assay.serving.engine.backends.derived import Derived
 from assay.serving.engine.backends.prepare import main, prepare
-from assay.serving.versions.bundle import Bundle, write_bundle
+from assay.serving.versions.bundle import Bundle, _renewed, write_bundle
 
-from tests.serving.engine.backends.conftest import write_canary
+from tests.serving.engine.backends.conftest import with_canary
 
 
 def record(bundle: Bundle) -> dict:
@@ -49,7 +49,7 @@ def test_what_was_changed_is_prepared_anew(small, tmp_path, monkeypatch, what):
     elif what == "the record":
         (bundle.folder / "derived" / "backends.json").write_text("{")
     else:
-        (bundle.folder / "canary" / "canary.parquet").unlink()
+        _renewed(bundle, None)
     called = []
     monkeypatch.setattr(module, "_derive", lambda *given: called.append(given) or derived)
     prepare(bundle.folder, BackendSettings())
@@ -58,7 +58,7 @@ def test_what_was_changed_is_prepared_anew(small, tmp_path, monkeypatch, what):
 
 def test_without_a_canary_set_8_bits_are_refused(small, tmp_path, monkeypatch):
     bundle = small.copy(tmp_path)
-    (bundle.folder / "canary" / "canary.parquet").unlink()
+    _renewed(bundle, None)
     made = {"cross": "ranker.onnx", "encoder": "encoder.onnx"}
     monkeypatch.setattr(
         "assay.serving.engine.backends.export.export",
@@ -97,8 +97,7 @@ def test_a_model_that_cannot_be_exported_is_served_by_torch(tiny, tmp_path, monk
 def test_a_bi_encoder_is_prepared_too(tiny, tmp_path):
     folder = tmp_path / "ranker"
     new_ranker("bi", tiny.encoder, seed=3).save(folder)
-    bundle = write_bundle(tmp_path / "1", "assay-search", "1", folder, tiny.encoder)
-    write_canary(bundle)
+    bundle = with_canary(write_bundle(tmp_path / "1", "assay-search", "1", folder, tiny.encoder))
     prepare(bundle.folder, BackendSettings("onnx"))
     judged = Derived.read(bundle.folder, bundle.sha256).ranker
     assert judged["onnx-fp32"].refused == ""
