@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from assay.serving.door.asked import ASKED
 from assay.serving.door.refused import Refused
-from assay.serving.door.requests import ASKED
 from assay.serving.engine.batcher import Batcher, Full, RowFailed, TooLate
 from assay.serving.engine.cache import Cache
 from assay.serving.engine.compute import Compute

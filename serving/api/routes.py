@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from assay.components.core.errors import BadInput
 from assay.serving.api import answers, contract
+from assay.serving.door.asked import ASKED
 from assay.serving.door.refused import Refused
-from assay.serving.door.requests import ASKED
 from assay.serving.engine.diversity import maximal_marginal_relevance
 from assay.serving.feedback.exploration import shown_order
 from assay.serving.feedback.log import Full, NotKept

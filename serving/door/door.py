@@ -6,10 +6,10 @@ import asyncio
 import time
 from typing import Any, Protocol
 
+from assay.serving.door.asked import ASKED, Asked, asked
 from assay.serving.door.keys import Keys
 from assay.serving.door.pace import Pace
 from assay.serving.door.refused import Refused
-from assay.serving.door.requests import ASKED, Asked, asked
 from assay.serving.engine.batcher import SHARE
 from assay.serving.limits import Limits
 from assay.serving.telemetry.observed import PROBES

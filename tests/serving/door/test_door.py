@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from assay.components.core.errors import BadInput
+from assay.serving.door.asked import ASKED
 from assay.serving.door.door import Door
 from assay.serving.door.keys import Keys
 from assay.serving.door.pace import Pace
 from assay.serving.door.refused import Refused
-from assay.serving.door.requests import ASKED
 from assay.serving.limits import Limits
 
 KEY = "0123456789abcdef"
