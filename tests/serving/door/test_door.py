@@ -156,10 +156,11 @@ def test_nobody_computes_for_a_caller_who_left():
         inside, answer = Inside(), Answer()
         door = Door(slow, Limits(), Keys([]), inside)
         scope = {"type": "http", "path": "/rank", "method": "POST", "headers": []}
-        await asyncio.wait_for(door(scope, caller, answer), 10)
-        return inside.reasons, answer.status, door.present
+        async with asyncio.timeout(10):
+            await door(scope, caller, answer)
+        return inside.reasons, answer.status, door.present, asyncio.current_task().cancelling()
 
-    assert asyncio.run(main()) == (["gone"], 0, 0)
+    assert asyncio.run(main()) == (["gone"], 0, 0, 0)
     assert ended == ["cancelled"]
 
 
