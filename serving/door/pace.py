@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_NEW = 0.05
-"""Weight of an interval: the last twenty or so count."""
+FEW = 20
+"""Intervals from which a mean is told; about as many of the last ones count in it."""
 
 
 class Pace:
@@ -23,6 +23,7 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
         self._seconds = 0.0
+        self._intervals = 0
         self._last: float | None = None
 
     def answered(self, present: int) -> None:
@@ -33,11 +34,14 @@ class Pace:
         """
         now = self._clock()
         if self._last is not None:
-            interval = now - self._last
-            self._seconds += _NEW * (interval - self._seconds) if self._seconds else interval
+            self._intervals += 1
+            self._seconds += (now - self._last - self._seconds) / min(self._intervals, FEW)
         # An interval in which nobody waited says how rare requests are, not how fast they are answered.
         self._last = now if present else None
 
     def wait(self, present: int) -> float:
-        """Seconds to the answer of a request that comes after so many others; 0 where nothing is known."""
-        return present * self._seconds
+        """Seconds to the answer of a request that comes after so many others; 0 where little is known.
+
+        A mean of one or two long answers would turn away short ones that nothing keeps waiting.
+        """
+        return present * self._seconds if self._intervals >= FEW else 0.0

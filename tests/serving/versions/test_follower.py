@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -291,7 +292,13 @@ def test_a_stop_ends_what_it_has_started(house):
     h.point("champion", "2")
     h.follower.start()
     until((h.rules / "sleeping").exists)
-    [child] = [c for c in psutil.Process().children() if str(h.rules) in " ".join(c.cmdline())]
+    # Of a child that has ended psutil gives no command line, and None here.
+    children = psutil.process_iter(["ppid", "cmdline"])
+    [child] = [
+        each
+        for each in children
+        if each.info["ppid"] == os.getpid() and str(h.rules) in " ".join(each.info["cmdline"] or ())
+    ]
     h.follower.stop()
     assert not h.follower.is_alive()
     assert not child.is_running()
