@@ -76,15 +76,37 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": message["body"]})
 
 
+class Stuck:
+    """A service that does not answer; `ended` says that it was cancelled."""
+
+    def __init__(self, begun=lambda: None):
+        self.begun = begun
+        self.ended = []
+
+    async def __call__(self, scope, receive, send):
+        await receive()
+        self.begun()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            self.ended.append("cancelled")
+            raise
+
+
+def scope_of(path="/rank", method="POST", **headers):
+    """What a server says of a request."""
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "path": path, "method": method, "headers": named}
+
+
 def ask(app=echo, *chunks, inside=None, limits=None, keys=(), path="/rank", method="POST", **headers):
     """One request through a door; returns the answer and what was inside."""
     inside = inside or Inside()
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
 
     async def main():
         door = Door(app, limits or Limits(), Keys(list(keys)), inside)
         answer = Answer()
-        scope = {"type": "http", "path": path, "method": method, "headers": named}
+        scope = scope_of(path, method, **headers)
         await asyncio.wait_for(door(scope, Caller(*chunks or [b"{}"]), answer), 10)
         assert door.present == 0
         return answer
@@ -113,17 +135,9 @@ def test_a_body_that_does_not_come_is_not_waited_for():
 
 
 def test_an_answer_that_does_not_come_is_cancelled_at_the_deadline():
-    ended = []
-
-    async def slow(scope, receive, send):
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            ended.append("cancelled")
-            raise
-
+    slow = Stuck()
     answer, inside = ask(slow, x_deadline_ms="50")
-    assert (answer.status, inside.reasons, ended) == (504, ["deadline"], ["cancelled"])
+    assert (answer.status, inside.reasons, slow.ended) == (504, ["deadline"], ["cancelled"])
 
 
 def test_envoy_may_say_the_deadline_and_the_shortest_counts():
@@ -140,28 +154,19 @@ def test_envoy_may_say_the_deadline_and_the_shortest_counts():
 
 
 def test_nobody_computes_for_a_caller_who_left():
-    ended = []
     caller = Caller(b"{}")
-
-    async def slow(scope, receive, send):
-        await receive()
-        caller.leaves.set()
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            ended.append("cancelled")
-            raise
+    slow = Stuck(caller.leaves.set)
 
     async def main():
         inside, answer = Inside(), Answer()
         door = Door(slow, Limits(), Keys([]), inside)
-        scope = {"type": "http", "path": "/rank", "method": "POST", "headers": []}
+        scope = scope_of()
         async with asyncio.timeout(10):
             await door(scope, caller, answer)
         return inside.reasons, answer.status, door.present, asyncio.current_task().cancelling()
 
     assert asyncio.run(main()) == (["gone"], 0, 0, 0)
-    assert ended == ["cancelled"]
+    assert slow.ended == ["cancelled"]
 
 
 def test_an_answer_that_has_begun_is_ended_whatever_the_time_or_the_caller():
@@ -175,8 +180,7 @@ def test_an_answer_that_has_begun_is_ended_whatever_the_time_or_the_caller():
 
     async def main():
         answer = Answer()
-        headers = [(b"x-deadline-ms", b"50")]
-        scope = {"type": "http", "path": "/rank", "method": "POST", "headers": headers}
+        scope = scope_of(x_deadline_ms="50")
         await Door(slow, Limits(), Keys([]), Inside())(scope, caller, answer)
         return answer.status, answer.body, asyncio.current_task().cancelling()
 
@@ -184,17 +188,10 @@ def test_an_answer_that_has_begun_is_ended_whatever_the_time_or_the_caller():
 
 
 def test_who_is_cancelled_from_outside_leaves_nothing_behind():
-    ended = []
-
-    async def slow(scope, receive, send):
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            ended.append("cancelled")
-            raise
+    slow = Stuck()
 
     async def main():
-        scope = {"type": "http", "path": "/rank", "method": "POST", "headers": []}
+        scope = scope_of()
         request = asyncio.create_task(
             Door(slow, Limits(), Keys([]), Inside())(scope, Caller(b"{}"), Answer())
         )
@@ -202,7 +199,7 @@ def test_who_is_cancelled_from_outside_leaves_nothing_behind():
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
-        return list(ended)
+        return list(slow.ended)
 
     assert asyncio.run(main()) == ["cancelled"]
 
@@ -221,7 +218,7 @@ def test_no_more_requests_at_one_time_than_allowed():
             await echo(scope, receive, send)
 
         door = Door(held, Limits(concurrency=2), Keys([]), inside)
-        scope = {"type": "http", "path": "/rank", "method": "POST", "headers": []}
+        scope = scope_of()
         answers = [Answer() for _ in range(4)]
         sent = [asyncio.create_task(door(scope, Caller(b"{}"), answer)) for answer in answers]
         await asyncio.sleep(0.05)
@@ -304,8 +301,7 @@ def test_who_would_be_too_late_is_not_let_in():
         answers = [Answer() for _ in range(4)]
         sent = []
         for answer in answers:
-            headers = [(b"x-deadline-ms", b"2000")]
-            scope = {"type": "http", "path": "/rank", "method": "POST", "headers": headers}
+            scope = scope_of(x_deadline_ms="2000")
             sent.append(asyncio.create_task(door(scope, Caller(b"{}"), answer)))
             await asyncio.sleep(0.01)
         gate.set()
@@ -332,6 +328,6 @@ def test_what_is_refused_behind_the_door_says_nothing_of_the_pace(status, counte
 
     pace = Counting()
     door = Door(answered, Limits(), Keys([]), Inside(), pace)
-    scope = {"type": "http", "path": "/rank", "method": "POST", "headers": []}
+    scope = scope_of()
     asyncio.run(door(scope, Caller(b"{}"), Answer()))
     assert pace.answers == counted
