@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from assay.components.core.errors import BadInput
 from assay.serving.settings import Settings
@@ -41,8 +41,6 @@ class TelemetrySettings(Settings):
                 raise BadInput(f"{self.variable(name)}={value}: choose from {', '.join(choices)}")
 
     @classmethod
-    def from_environment(
-        cls, environment: Mapping[str, str] = os.environ, **given: object
-    ) -> TelemetrySettings:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Self:
         """As `Settings` has it; the words may be in capitals."""
         return super().from_environment({name: text.lower() for name, text in environment.items()}, **given)

@@ -161,8 +161,9 @@ def test_nobody_computes_for_a_caller_who_left():
         inside, answer = Inside(), Answer()
         door = Door(slow, Limits(), Keys([]), inside)
         scope = scope_of()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(10) as bound:
             await door(scope, caller, answer)
+        assert not bound.expired()
         return inside.reasons, answer.status, door.present, asyncio.current_task().cancelling()
 
     assert asyncio.run(main()) == (["gone"], 0, 0, 0)
