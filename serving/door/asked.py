@@ -18,12 +18,14 @@ class Asked:
     Attributes:
         began: When it came, `time.monotonic()`.
         deadline: Until when it is worth answering.
+        read: When its body was here whole; `began` before, and where it has none.
         version: Number of the model version that answers; "" before.
         status: Of the answer from behind the door; 0 before, and where there is none.
     """
 
     began: float
     deadline: float
+    read: float
     version: str = ""
     status: int = 0
 
@@ -48,4 +50,4 @@ def asked(headers: Mapping[bytes, bytes], timeout: float) -> Asked:
                 raise ValueError(f"{name.decode()}: a whole number of milliseconds above 0 is needed")
             timeout = min(timeout, int(text[:12]) / 1000)
     began = time.monotonic()
-    return Asked(began, began + timeout)
+    return Asked(began, began + timeout, began)

@@ -83,7 +83,7 @@ class Door:
         finally:
             self.present -= 1
             if has_body and this.status not in (0, 429):  # What was refused says nothing of the pace.
-                self.pace.answered(self.present)
+                self.pace.answered(self.present, this.read)
 
     def _admit(self, this: Asked) -> None:
         if self.present >= self.limits.concurrency:
@@ -96,6 +96,7 @@ class Door:
     async def _let_in(self, scope: Scope, receive: Receive, send: Send, this: Asked, has_body: bool) -> None:
         if has_body:
             receive = await self._read(this, receive)
+            this.read = time.monotonic()
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -26,16 +26,18 @@ class Pace:
         self._intervals = 0
         self._last: float | None = None
 
-    def answered(self, present: int) -> None:
+    def answered(self, present: int, read: float) -> None:
         """A request that was let in is over.
 
         Args:
             present: How many others are let in and not over.
+            read: When its body was here, by the clock. What comes long after the last answer was not waited
+                for: those present may be callers who are slow to send.
         """
         now = self._clock()
         if self._last is not None:
             self._intervals += 1
-            self._seconds += (now - self._last - self._seconds) / min(self._intervals, FEW)
+            self._seconds += (now - max(self._last, read) - self._seconds) / min(self._intervals, FEW)
         # An interval in which nobody waited says how rare requests are, not how fast they are answered.
         self._last = now if present else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ SHARE = 1 / 3
 """Of the time to a deadline that may be spent waiting, as foreseen: what is foreseen is a mean."""
 READ_SHARE = 2 / 3
 """The same for a request that is read and tokenised: most of what refusing it would save is spent."""
+PACES = 9
+"""Batches of which the pace is the median; told from half of them."""
 
 
 class Row(Protocol):
@@ -127,7 +130,8 @@ class Batcher:
         self.waiting: deque[_Waiting] = deque()
         self.waiting_tokens = 0
         self.pace = 0.0
-        """Seconds a token, over the last batches that were half full or more; 0 before the first of them."""
+        """Seconds a token, the median of the last batches that were half full or more; 0 before some were."""
+        self._paces: deque[float] = deque(maxlen=PACES)
         self._computing = 0
         self._closing = False
         self._wake = asyncio.Event()
@@ -236,7 +240,7 @@ class Batcher:
             results = await loop.run_in_executor(self._thread, _computed, part, rows)
             seconds = self.clock() - started
             self._computing = 0
-            self._learn(tokens, padded, seconds)
+            self._learn(tokens, seconds)
             self.watcher.batch(part, len(rows), tokens, padded, seconds, [entry.whose for entry, _ in batch])
             if failed := sum(isinstance(result, Exception) for result in results):
                 self.watcher.failed(part, failed)
@@ -288,11 +292,13 @@ class Batcher:
                 self.waiting.remove(entry)
         return [(entry, i) for _, entry, i in taken]
 
-    def _learn(self, tokens: int, padded: int, seconds: float) -> None:
-        # A small batch costs more a token, and says nothing of how fast a queue would be worked off.
-        if 2 * padded >= self.batch_tokens:
-            pace = seconds / tokens
-            self.pace = pace if not self.pace else 0.9 * self.pace + 0.1 * pace
+    def _learn(self, tokens: int, seconds: float) -> None:
+        # A small batch, or one that is mostly padding, costs more a token, and says nothing of how fast a
+        # queue would be worked off. Nor does a single one that the machine held up, as it does the first.
+        if 2 * tokens >= self.batch_tokens:
+            self._paces.append(seconds / tokens)
+            if 2 * len(self._paces) > PACES:
+                self.pace = statistics.median(self._paces)
 
     def _give(self, entry: _Waiting, index: int, result: np.ndarray | Exception) -> None:
         if entry.future.done():

@@ -2,17 +2,16 @@
 
     python -m assay.serving.engine.backends.prepare FOLDER [--backend auto]
 
-It runs beside a service, so it is a process of its own, of low priority. A second run does nothing.
+A process of its own: it loads torch, which a service need not. A second run does nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -210,13 +209,12 @@ class _Bench:
         return scored(network, self._tokenizer, self._head, rows)
 
 
-def main(arguments: list[str] | None = None, nice: Callable[[int], object] = os.nice) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The command; exit code 2 is bad input, told on the last line of stderr."""
     parser = argparse.ArgumentParser(f"python -m {__spec__.name}", description=__doc__)
     parser.add_argument("folder", help="of a bundle")
     parser.add_argument("--backend", choices=NAMES, help="also ASSAY_BACKEND_NAME")
     given = parser.parse_args(arguments)
-    nice(10)
     try:
         settings = BackendSettings.from_environment()
         chosen = prepare(given.folder, replace(settings, name=given.backend or settings.name))

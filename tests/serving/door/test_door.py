@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -320,7 +321,7 @@ def test_what_is_refused_behind_the_door_says_nothing_of_the_pace(status, counte
     class Counting(Pace):
         answers = 0
 
-        def answered(self, present):
+        def answered(self, present, read):
             self.answers += 1
 
     async def answered(scope, receive, send):
@@ -332,3 +333,19 @@ def test_what_is_refused_behind_the_door_says_nothing_of_the_pace(status, counte
     scope = scope_of()
     asyncio.run(door(scope, Caller(b"{}"), Answer()))
     assert pace.answers == counted
+
+
+def test_the_time_in_which_a_body_comes_is_not_the_pace():
+    class Sender(Caller):
+        async def __call__(self):
+            message = await super().__call__()
+            self.sent = time.monotonic()
+            return message
+
+    class Told(Pace):
+        def answered(self, present, read):
+            self.read = read
+
+    sender, pace = Sender(b"{", b"}"), Told()
+    asyncio.run(Door(echo, Limits(), Keys([]), Inside(), pace)(scope_of(), sender, Answer()))
+    assert pace.read >= sender.sent

@@ -19,9 +19,9 @@ def test_a_few_long_answers_say_nothing():
     for _ in range(FEW):
         assert pace.wait(100) == 0
         clock.now += 5.0
-        pace.answered(5)
+        pace.answered(5, 0.0)
     clock.now += 5.0
-    pace.answered(5)
+    pace.answered(5, 0.0)
     assert pace.wait(100) == pytest.approx(500)
 
 
@@ -30,11 +30,11 @@ def test_a_request_waits_for_those_before_it():
     pace = Pace(clock)
     for _ in range(50):
         clock.now += 0.01
-        pace.answered(5)
+        pace.answered(5, 0.0)
     assert pace.wait(20) == pytest.approx(0.2)
     for _ in range(200):
         clock.now += 0.02
-        pace.answered(5)
+        pace.answered(5, 0.0)
     assert pace.wait(20) == pytest.approx(0.4, rel=0.01)
 
 
@@ -43,8 +43,19 @@ def test_a_quiet_time_says_nothing():
     pace = Pace(clock)
     for _ in range(50):
         clock.now += 0.01
-        pace.answered(1)
-    pace.answered(0)
+        pace.answered(1, 0.0)
+    pace.answered(0, 0.0)
     clock.now += 3600
-    pace.answered(0)
+    pace.answered(0, 0.0)
     assert pace.wait(10) < 0.11
+
+
+def test_rare_requests_beside_a_slow_caller_are_no_slow_service():
+    clock = Clock()
+    pace = Pace(clock)
+    for _ in range(50):
+        clock.now += 5.0
+        read = clock.now
+        clock.now += 0.01
+        pace.answered(1, read)
+    assert pace.wait(10) == pytest.approx(0.1)

@@ -220,19 +220,44 @@ def test_what_cannot_be_in_time_is_not_taken():
     assert 3.9 < run(work) <= 4.2
 
 
-def test_small_batches_say_nothing_of_the_pace():
-    part = Sums()
+class Timed(Sums):
+    """Takes as long as it is told for each batch, by its own clock."""
+
+    now = 0.0
+    seconds = 0.0
+
+    def compute(self, rows):
+        self.now += self.seconds
+        return super().compute(rows)
+
+
+def paces(*batches):
+    """The pace after batches of these lengths, which took these seconds."""
+    part = Timed()
     part.gate.set()
 
     async def work(batcher, watcher):
-        await batcher.submit(part, rows(2))
-        before = batcher.pace
-        await batcher.submit(part, rows(20, 20, 20))
-        return before, batcher.pace
+        seen = []
+        for lengths, part.seconds in batches:
+            await batcher.submit(part, rows(*lengths))
+            await asyncio.sleep(0)  # What was learnt is learnt before the next.
+            seen.append(batcher.pace)
+        return seen
 
-    before, after = run(work)
-    assert before == 0
-    assert after > 0
+    return run(work, clock=lambda: part.now)
+
+
+def test_small_batches_and_padding_say_nothing_of_the_pace():
+    assert paces(*[([2], 1.0)] * 9, *[([30, 1], 1.0)] * 9) == [0.0] * 18
+
+
+def test_the_pace_is_what_most_batches_took_a_token():
+    slow_first = paces(([50], 50.0), *[([20, 20, 20], 6.0)] * 8)
+    assert slow_first == pytest.approx([0.0] * 4 + [0.1] * 5)
+    held_up = paces(*[([50], 5.0)] * 6, ([50], 50.0), ([50], 50.0))
+    assert held_up[-1] == pytest.approx(0.1)
+    slower_now = paces(*[([50], 5.0)] * 9, *[([50], 10.0)] * 5)
+    assert slower_now[-1] == pytest.approx(0.2)
 
 
 def test_a_late_request_is_dropped_uncomputed():
