@@ -14,7 +14,7 @@ from types import FrameType
 
 from assay.serving.door.asked import ASKED
 from assay.serving.door.refused import Refused
-from assay.serving.engine.batcher import Batcher, Full, RowFailed, TooLate
+from assay.serving.engine.batcher import Batcher, Ended, Full, RowFailed, TooLate
 from assay.serving.engine.cache import Cache
 from assay.serving.engine.compute import Compute
 from assay.serving.engine.served import ServedModel
@@ -121,7 +121,7 @@ class Runtime:
 
         Raises:
             Refused: Of what the engine raises in the block: 429 where the queue is full, 504 where it was too
-                late, 422 where a row cannot be computed.
+                late, 422 where a row cannot be computed, 503 where nothing is computed any more.
         """
         with self.stage.using(key) as model:
             ASKED.get().version = model.version
@@ -131,6 +131,8 @@ class Runtime:
                 raise _too_busy(full) from None
             except TooLate:
                 raise Refused(504, "deadline", "no answer within the deadline") from None
+            except Ended:
+                raise Refused(503, "ended", "the service is to be restarted: ask again", 5.0) from None
             except RowFailed as failed:
                 raise Refused(422, "failed", f"{failed}; send the others without it") from None
 

@@ -71,6 +71,10 @@ class TooLate(Exception):  # noqa: N818 - an answer, not a fault
     """The deadline passed before the rows were computed."""
 
 
+class Ended(Exception):  # noqa: N818 - an answer, not a fault
+    """The batcher had a fault of its own: nothing is computed any more."""
+
+
 class RowFailed(Exception):  # noqa: N818 - named for what it says
     """A row cannot be computed, even alone.
 
@@ -137,11 +141,13 @@ class Batcher:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._task: asyncio.Task | None = None
+        self._futures: set[asyncio.Future] = set()
+        """Of all requests that are not answered."""
 
     def start(self) -> None:
         """Begin to compute; within the event loop that will submit."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name="batcher")
-        self._task.add_done_callback(_tell_fault)
+        self._task.add_done_callback(self._tell_fault)
 
     async def close(self) -> None:
         """Compute what waits, then end."""
@@ -198,7 +204,10 @@ class Batcher:
             Full: Not taken.
             TooLate: Dropped.
             RowFailed: A row fails even alone.
+            Ended: Nothing is computed any more.
         """
+        if self._task is not None and self._task.done():
+            raise Ended
         lengths = [len(row.ids) for row in rows]
         self.admit(sum(lengths), deadline, READ_SHARE)
         left = sorted(range(len(rows)), key=lengths.__getitem__)
@@ -208,10 +217,12 @@ class Batcher:
         )  # fmt: skip
         self.waiting.append(entry)
         self.waiting_tokens += sum(lengths)
+        self._futures.add(entry.future)
         self._wake.set()
         try:
             return await entry.future
         finally:
+            self._futures.remove(entry.future)
             self._drop(entry)
 
     def _drop(self, entry: _Waiting) -> None:
@@ -246,6 +257,15 @@ class Batcher:
                 self.watcher.failed(part, failed)
             for (entry, i), result in zip(batch, results, strict=True):
                 self._give(entry, i, result)
+
+    def _tell_fault(self, task: asyncio.Task) -> None:
+        if task.cancelled() or (fault := task.exception()) is None:
+            return
+        # Nobody awaits the task, so nobody else would say why the process has to be started anew.
+        logger.error("the batcher ended", exc_info=fault)
+        for future in self._futures:
+            if not future.done():
+                future.set_exception(Ended())
 
     def _take(self) -> list[tuple[_Waiting, int]]:
         """The next batch, its rows taken out of the queue; empty where nothing waits."""
@@ -313,12 +333,6 @@ class Batcher:
         entry.missing -= 1
         if not entry.missing:
             entry.future.set_result(entry.out)
-
-
-def _tell_fault(task: asyncio.Task) -> None:
-    # Nobody awaits the task, so nobody else would say why the process has to be started anew.
-    if not task.cancelled() and (fault := task.exception()) is not None:
-        logger.error("the batcher ended", exc_info=fault)
 
 
 def _computed(part: Part, rows: list[Row]) -> list[np.ndarray | Exception]:

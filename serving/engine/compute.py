@@ -57,7 +57,7 @@ class Compute:
             deadline: By the batcher's clock.
 
         Raises:
-            Full, TooLate, RowFailed: As `Batcher.submit` does; the index is that of the row in `rows`.
+            Full, TooLate, RowFailed, Ended: As `Batcher.submit` does; the index is that of the row in `rows`.
         """
         if model.head is None:
             found = await self._computed(model.ranker, rows, deadline)

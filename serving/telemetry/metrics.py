@@ -25,6 +25,7 @@ REASONS = (
     "body",
     "invalid",
     "failed",
+    "ended",
     "full",
     "deadline",
     "disk",

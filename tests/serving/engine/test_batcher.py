@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from assay.serving.engine import batcher as module
-from assay.serving.engine.batcher import Batcher, Full, RowFailed, TooLate
+from assay.serving.engine.batcher import Batcher, Ended, Full, RowFailed, TooLate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -361,7 +361,7 @@ def test_closing_gives_back_the_batch_under_way():
     assert not alive
 
 
-def test_a_fault_of_its_own_is_logged(monkeypatch):
+def test_a_fault_of_its_own_is_logged_and_nobody_waits_for_ever(monkeypatch):
     lines = []
     monkeypatch.setattr(module.logger, "error", lambda said, exc_info: lines.append((said, type(exc_info))))
 
@@ -373,10 +373,12 @@ def test_a_fault_of_its_own_is_logged(monkeypatch):
     part.gate.set()
 
     async def work(batcher, watcher):
-        lost = asyncio.create_task(batcher.submit(part, rows(3, 3)))
-        while batcher.alive:
-            await asyncio.sleep(0)
-        lost.cancel()
+        # Of these two one is in the batch that takes the batcher with it, the other waits behind.
+        sent = [asyncio.create_task(batcher.submit(part, rows(*[60] * n))) for n in (1, 2)]
+        ended = await asyncio.gather(*sent, return_exceptions=True)
+        with pytest.raises(Ended):
+            await batcher.submit(part, rows(3))
+        return [type(each) for each in ended], batcher.alive
 
-    run(work)
+    assert run(work) == ([Ended, Ended], False)
     assert lines == [("the batcher ended", ValueError)]
