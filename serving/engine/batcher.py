@@ -17,7 +17,7 @@ import numpy as np
 
 logger = logging.getLogger("bentoml.assay")
 SHARE = 1 / 3
-"""Of the time to a deadline that may be spent waiting, as foreseen: what is foreseen is a mean."""
+"""Of the time to a deadline that may be spent waiting, as foreseen: what is foreseen is an average."""
 READ_SHARE = 2 / 3
 """The same for a request that is read and tokenised: most of what refusing it would save is spent."""
 PACES = 9
@@ -72,7 +72,7 @@ class TooLate(Exception):  # noqa: N818 - an answer, not a fault
 
 
 class Ended(Exception):  # noqa: N818 - an answer, not a fault
-    """The batcher had a fault of its own: nothing is computed any more."""
+    """The batcher was closed or had a fault of its own: nothing is computed any more."""
 
 
 class RowFailed(Exception):  # noqa: N818 - named for what it says
@@ -147,7 +147,7 @@ class Batcher:
     def start(self) -> None:
         """Begin to compute; within the event loop that will submit."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name="batcher")
-        self._task.add_done_callback(self._tell_fault)
+        self._task.add_done_callback(self._on_end)
 
     async def close(self) -> None:
         """Compute what waits, then end."""
@@ -206,7 +206,7 @@ class Batcher:
             RowFailed: A row fails even alone.
             Ended: Nothing is computed any more.
         """
-        if self._task is not None and self._task.done():
+        if not self.alive:
             raise Ended
         lengths = [len(row.ids) for row in rows]
         self.admit(sum(lengths), deadline, READ_SHARE)
@@ -258,7 +258,8 @@ class Batcher:
             for (entry, i), result in zip(batch, results, strict=True):
                 self._give(entry, i, result)
 
-    def _tell_fault(self, task: asyncio.Task) -> None:
+    def _on_end(self, task: asyncio.Task) -> None:
+        """After a fault, let nobody wait for what will not be computed."""
         if task.cancelled() or (fault := task.exception()) is None:
             return
         # Nobody awaits the task, so nobody else would say why the process has to be started anew.

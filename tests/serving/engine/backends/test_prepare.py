@@ -129,7 +129,10 @@ def test_a_process_of_its_own_prepares_and_opening_needs_no_torch(small, tmp_pat
 
 def test_the_command_tells_what_serves_and_what_is_wrong(small, tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("ASSAY_BACKEND_NAME", raising=False)
+    priority = os.getpriority(os.PRIO_PROCESS, 0)
     assert main([str(small.bundle.folder), "--backend", "onnx"]) == 0
+    # A start waits for it. What runs beside a service lowers its own priority, and this one's with it.
+    assert os.getpriority(os.PRIO_PROCESS, 0) == priority
     assert "the ranker is computed by onnx-fp32" in capsys.readouterr().err
     assert main([str(tmp_path)]) == 2
     assert "is no bundle" in capsys.readouterr().err
